@@ -9,6 +9,12 @@ type Welcome struct {
 	Version        string
 }
 
+// Refreshed answers refresh.
+type Refreshed struct {
+	ID        []byte // raw JSON token; nil: absent
+	ExpiresAt int64  // Unix seconds; 0: absent
+}
+
 // Delivery is one chat event.
 type Delivery struct {
 	From      string
