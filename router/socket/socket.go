@@ -1,14 +1,14 @@
-// Package socket is one WebSocket connection on coder/websocket, as cheap as
-// it can be held: the library does the handshake, reading and control frames;
-// frames that were encoded once are written by us, all that is queued for a
-// connection in one write, by a few writers that never wait for a socket. It
-// is a leaf: it knows neither the protocol nor rooms.
 package socket
 
 import (
 	"errors"
-	"net/http"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // Errors that end Read. Anything else is the connection's own end.
@@ -16,96 +16,161 @@ var (
 	ErrBinary = errors.New("socket: binary message")  // the peer sent a binary message
 	ErrTooBig = errors.New("socket: message too big") // over Options.ReadLimit; 1009 was sent
 	ErrSilent = errors.New("socket: no heartbeat")    // nothing came after a ping
+
+	ErrStalled = errors.New("socket: message not complete in time") // Options.MessageTime
 )
 
 // ErrUTF8 is returned by Read for a text message that is not UTF-8; the next
 // Read goes on with the next message.
 var ErrUTF8 = errors.New("socket: text message is not UTF-8")
 
-// Policy says what Send does when the queue is full.
-type Policy uint8
-
 const (
-	Disconnect Policy = iota // report Overflow; the caller closes
-	DropOldest               // drop the oldest queued frames of the same Tag
-	KeepLatest               // replace all queued frames of the same Tag
+	closeGrace = time.Second // from Close to the end of Read, for the peer's answer
+	goneGrace  = time.Second // for the rest of the queue once the peer has ended
+	lingerTime = time.Second // for the peer to end after our close frame
+	lingerSize = 1 << 20     // bytes read meanwhile
+
+	smallPerSecond = 100 // pings, pongs and tiny fragments of a peer that are read without delay
 )
 
-// Outcome of a Send.
-type Outcome uint8
-
-const (
-	Queued   Outcome = iota
-	Overflow         // nothing was queued: the queue is full, the caller should close
-	Closed           // nothing was queued: the socket is closing
-)
-
-// Engine owns what sockets share: writer goroutines and the timer wheel.
-type Engine struct{}
-
-// NewEngine starts the engine's goroutines; Close ends them, after every socket has ended.
-func NewEngine() *Engine { return nil }
-func (e *Engine) Close() {}
-
-// Options of one socket.
+// Options of one socket. A zero value takes the default in brackets.
 type Options struct {
-	ReadLimit    int
-	Queue        int           // bytes that may wait to be written
-	WriteTimeout time.Duration // for one write to make progress
-	PingInterval time.Duration // 0: no heartbeat
-	PongTimeout  time.Duration
-	Subprotocols []string // offered to the client, our order
-	JSONPing     *Frame   // if set, sent at PingInterval instead of a WebSocket ping
+	ReadLimit    int           // bytes of a message that is read (64 KiB)
+	Queue        int           // bytes that may wait to be written (1 MiB)
+	WriteTimeout time.Duration // for one write to make progress (10 s)
+	MessageTime  time.Duration // from the begin of a message to its end; looked at whenever something comes (30 s, and 1 s for each 16 KiB of ReadLimit)
+	PingInterval time.Duration // from ping to ping (0: no heartbeat)
+	PongTimeout  time.Duration // from a ping until anything must have come, and before the next ping (8 s)
+	Subprotocols []string      // that may be chosen, the preferred first
+	JSONPing     *Frame        // if set, sent at PingInterval instead of a WebSocket ping
 }
 
-// Accept upgrades the request. After it returns nil error the handler of net/http may return:
-// the socket does not use its goroutine or buffers. On error the response has been written.
-func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Socket, error) {
-	return nil, nil
+func (o Options) withDefaults() Options {
+	if o.ReadLimit <= 0 {
+		o.ReadLimit = 64 << 10
+	}
+	if o.Queue <= 0 {
+		o.Queue = 1 << 20
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	if o.MessageTime <= 0 {
+		o.MessageTime = 30*time.Second + time.Duration(o.ReadLimit/(16<<10))*time.Second
+	}
+	if o.PongTimeout <= 0 {
+		o.PongTimeout = 8 * time.Second
+	}
+	return o
 }
 
-// Frame is a text message encoded once for all its receivers; immutable.
-type Frame struct{}
+// Socket is one connection. Read and Release belong to one goroutine; the
+// other methods are safe for concurrent use.
+type Socket struct {
+	// Static after Accept.
+	engine       *Engine
+	writer       *writer
+	nc           net.Conn
+	raw          syscall.RawConn // nil: nc cannot be written without waiting
+	ws           *websocket.Conn
+	readLimit    int
+	queueLimit   int
+	writeTimeout time.Duration
+	messageTime  time.Duration
 
-// NewFrame encodes what build appends. sizeHint is the expected payload size in bytes.
-func NewFrame(sizeHint int, build func(dst []byte) []byte) *Frame { return nil }
+	// Owned by the reader.
+	early   []byte  // what came behind the handshake, until it is read
+	message *[]byte // borrowed, the message that Read returned
+	ended   error   // what Read returns from now on
+	ncErr   error   // the error of the connection itself
 
-// Payload is the frame's text, without its header.
-func (f *Frame) Payload() []byte { return nil }
+	// Owned by the reader: what it is sent. Times are since the wheel's start.
+	walk         walk
+	fault        error         // of the peer: nothing more is read
+	messageSince time.Duration // a message has been open for so long; 0: none is
+	small        int           // frames since smallSince
+	smallSince   time.Duration
 
-// Item is a frame with what should happen to it in a full queue.
-type Item struct {
-	Frame  *Frame
-	Policy Policy
-	Tag    any           // frames of one room share a tag (a pointer); nil: never dropped
-	Gap    func() *Frame // what stands in for dropped frames of the tag, once per run of drops
+	// Any goroutine.
+	reads   atomic.Uint32 // odd while the reader waits for the peer
+	closing atomic.Bool   // no frame is queued any more; set under mu
+	silent  atomic.Bool   // set by the heartbeat
+	code    atomic.Int32  // close code; 0: none yet
+
+	// Guarded by mu.
+	mu        sync.Mutex
+	queue     queue
+	pong      *Frame        // to be written before the queue
+	ping      *Frame        // likewise
+	goodbye   *Frame        // close frame, to be written behind the queue
+	byeTaken  bool          // goodbye is being written, or is written
+	byeDone   bool          // goodbye is written
+	partial   *Frame        // of which written bytes are on the wire, and the rest must be next
+	written   int           // bytes
+	busy      bool          // a writer or drain has the right to write
+	blocked   bool          // drain has it, for the socket was full
+	overflown bool          // a frame found no room since the queue was last empty
+	failed    bool          // the connection takes no more
+	released  bool          // Release was called
+	idle      chan struct{} // made by Release, closed by who gives up busy
+	heartbeat heartbeat
 }
 
-// Socket is one connection. Read belongs to one goroutine; the other methods are safe for concurrent use.
-type Socket struct{}
+// Close queues a close frame behind what is queued, and makes Read return
+// within a second; it does not wait. What the peer sends from now on is not
+// delivered. If the peer does not take what is queued (a write waits for it, or
+// Send reported Overflow), the queue is discarded but for what is being
+// written, and the close frame is next. Only the first call has an
+// effect, and none after the peer has closed. The reason is cut at 123 bytes.
+func (s *Socket) Close(code int, reason string) {
+	if s.sayGoodbye(closeFrame(code, reason)) {
+		_ = s.nc.SetReadDeadline(time.Now().Add(closeGrace))
+	}
+}
 
-// Read waits for the next text message. The slice is valid until the next Read.
-func (s *Socket) Read() ([]byte, error) { return nil, nil }
+// sayGoodbye queues a close frame unless there is one.
+func (s *Socket) sayGoodbye(f *Frame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.goodbye != nil || s.failed || s.released {
+		return false
+	}
+	s.goodbye = f
+	s.closing.Store(true)
+	s.code.CompareAndSwap(0, int32(closeCode(f)))
+	if s.blocked || s.overflown {
+		s.discardLocked()
+	}
+	s.ping = nil
+	s.scheduleLocked()
+	return true
+}
 
-// Send queues a frame without ever blocking. dropped counts the frames that it pushed out.
-func (s *Socket) Send(it Item) (o Outcome, dropped int) { return 0, 0 }
+func (s *Socket) discardLocked() {
+	s.writer.counts.discarded.Add(uint64(s.queue.discard()))
+}
 
-// Close queues a close frame behind what is queued (or, for a queue that does not drain, in its place)
-// and makes Read return; it does not wait. Only the first call has an effect. The reason is cut at 123 bytes.
-func (s *Socket) Close(code int, reason string) {}
+// CloseCode is the code that the peer or Close ended the connection with, 1005
+// for a close frame of the peer without one; 1006 if there was no close frame.
+func (s *Socket) CloseCode() int {
+	if c := s.code.Load(); c != 0 {
+		return int(c)
+	}
+	return statusAbnormal
+}
 
-// Release ends the socket after Read has returned an error: it waits until what is queued has been written, at most
-// WriteTimeout (bounded), closes the TCP connection and gives everything back.
-func (s *Socket) Release() {}
+// QueuedBytes is how much waits to be written, frame headers and what is being
+// written included.
+func (s *Socket) QueuedBytes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queuedLocked()
+}
 
-// CloseCode is the code that the peer or Close ended the connection with; 1006 if none was seen.
-func (s *Socket) CloseCode() int { return 0 }
-
-// SetReadLimit etc. may change later with the generation.
-func (s *Socket) QueuedBytes() int { return 0 }
-
-// Timer calls f once, on the wheel's goroutine (f must not block), about d from now.
-type Timer struct{}
-
-func (e *Engine) AfterFunc(d time.Duration, f func()) *Timer { return nil }
-func (t *Timer) Stop()                                       {}
+func (s *Socket) queuedLocked() int {
+	n := s.queue.bytes
+	if s.partial != nil {
+		n += len(s.partial.wire) - s.written
+	}
+	return n
+}

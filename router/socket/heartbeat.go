@@ -1,0 +1,80 @@
+package socket
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// heartbeat pings one socket and ends it if nothing comes back, whatever it
+// would be. Timing is the wheel's: two entries for each interval.
+type heartbeat struct {
+	// Static after start.
+	entry    wheelEntry
+	socket   *Socket
+	frame    *Frame
+	interval time.Duration
+	timeout  time.Duration
+
+	// Guarded by Socket.mu.
+	waiting bool   // for a sign of life
+	seen    uint32 // Socket.reads when the ping was queued
+}
+
+// start puts the socket on the wheel. The first ping is at a random time
+// within the interval, so that those of many connections that were made at
+// once are spread.
+func (h *heartbeat) start(s *Socket, o Options) {
+	if o.PingInterval <= 0 {
+		return
+	}
+	h.socket, h.interval, h.timeout = s, o.PingInterval, o.PongTimeout
+	h.entry.owner = h
+	h.frame = pingFrame
+	if o.JSONPing != nil {
+		h.frame = o.JSONPing
+	}
+	s.engine.wheel.add(&h.entry, rand.N(h.interval))
+}
+
+// expire is called by the wheel.
+func (h *heartbeat) expire() {
+	s := h.socket
+	s.mu.Lock()
+	silent := h.stepLocked(s)
+	s.mu.Unlock()
+	if silent {
+		s.silent.Store(true)
+		s.writer.counts.silent.Add(1)
+		_ = s.nc.SetReadDeadline(past)
+	}
+}
+
+func (h *heartbeat) stepLocked(s *Socket) (silent bool) {
+	if s.closing.Load() {
+		return false // Close and Release have their own time limits
+	}
+	w := s.engine.wheel
+	if !h.waiting {
+		s.ping = h.frame
+		s.scheduleLocked()
+		s.writer.counts.pings.Add(1)
+		h.waiting, h.seen = true, s.reads.Load()
+		w.add(&h.entry, h.timeout)
+		return false
+	}
+	if s.ping != nil || s.partial != nil || s.raw == nil && s.busy {
+		// The peer cannot have seen the ping. Whether it is alive is up to
+		// the write's timeout; the wait begins when the ping is out.
+		h.seen = s.reads.Load()
+		w.add(&h.entry, h.timeout)
+		return false
+	}
+	// Unchanged and odd: the reader has waited for the peer all the time.
+	// Even, and the caller has not come back for the next message.
+	if now := s.reads.Load(); now == h.seen && now%2 == 1 {
+		return true
+	}
+	h.waiting = false
+	w.add(&h.entry, max(h.interval-h.timeout, 0))
+	return false
+}
