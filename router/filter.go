@@ -42,17 +42,17 @@ type Event struct {
 	Time       int64 // Unix nanoseconds
 	Conn       uint64
 	Seq        uint64 // counts the events of one connection, from 1
-	Payload    []byte // message: the content, valid JSON; refresh: the token; else nil
+	Payload    []byte // message: the content, valid JSON; refresh: the token as the client sent it; else nil
 	Room       string // join, leave, and message of KindRoom
 	User       string
 	Target     string // message of KindDirect
-	Claims     []byte // a JSON object, or nil
+	Claims     []byte // a JSON object, or nil; nil for a connect event
 	Cause      uint32 // disconnect: the close code; leave: see the Cause constants
-	Expires    int64  // Unix milliseconds when the identity expires; 0: never
+	Expires    int64  // Unix milliseconds when the identity expires; 0: never; 0 for a connect event
 	Remote     string // the client's address, without port
 
-	// Request is the upgrade request of a connect event, else nil. Filters see
-	// only what their configuration names of it.
+	// Request is the upgrade request of a connect event of KindNew, else nil.
+	// Filters see only what their configuration names of it.
 	Request *http.Request
 
 	// States is what filters keep about this connection between events. The
@@ -107,9 +107,12 @@ type Verdict struct {
 	// its decision ("timeout", "trap", …); Code is then 503.
 	Failure string
 
-	Payload  []byte    // message: the content as the chain left it; nil: unchanged
-	Room     string    // message: rerouted to this room; "": not rerouted
-	Identity *Identity // connect: who the client is; nil if no filter said so
+	Payload []byte // message: the content as the chain left it; nil: unchanged
+	Room    string // message: rerouted to this room; "": not rerouted
+	// Identity of a connect event says who the client is; nil if no filter said
+	// so. On a refresh it is nil, or its user empty, unless a filter has named the
+	// user anew: that the connection has one already proves nothing of the token.
+	Identity *Identity
 }
 
 // WireCode is the verdict's code as a word of the client protocol.

@@ -14,7 +14,9 @@ type Generation struct {
 }
 
 // Limits are a node's limits towards its clients. Zero means "no limit" only
-// where the comment says off; DefaultLimits has the documented defaults.
+// where the comment says off, else the default; DefaultLimits has the documented
+// defaults. A change of Frame, Queue, the time-outs and the heartbeat holds for
+// connections made from then on, that of any other for all.
 type Limits struct {
 	Frame              int           // bytes of a client's frame; 64 KiB
 	RoomsPerConnection int           // 128
@@ -72,7 +74,7 @@ const AnnounceMax = 100
 // that matches a room is its rule; without one, the zero rule.
 type RoomRule struct {
 	Match    Pattern
-	Presence bool
+	Presence bool // a change holds for joins from then on
 	Announce Announce
 	Slow     SlowPolicy
 }
