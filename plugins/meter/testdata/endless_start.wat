@@ -1,0 +1,2 @@
+;; A start function without end.
+(module (func $start (loop $l (br $l))) (start $start))
