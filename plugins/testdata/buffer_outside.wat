@@ -1,0 +1,6 @@
+;; Returns a buffer that ends outside its memory.
+(module
+  (memory (export "memory") 1)
+  (func (export "sluice_abi_v1"))
+  (func (export "sluice_buffer") (param i32) (result i32) (i32.const 65528))
+  (func (export "on_message") (param i32) (result i32) (i32.const 0)))

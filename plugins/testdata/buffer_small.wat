@@ -1,0 +1,7 @@
+;; Has room for 512 bytes only.
+(module
+  (memory (export "memory") 1)
+  (func (export "sluice_abi_v1"))
+  (func (export "sluice_buffer") (param $min i32) (result i32)
+    (select (i32.const 1024) (i32.const 0) (i32.le_u (local.get $min) (i32.const 512))))
+  (func (export "on_message") (param i32) (result i32) (i32.const 0)))

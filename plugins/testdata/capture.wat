@@ -1,0 +1,15 @@
+;; Keeps the first 4096 bytes of the buffer as its state, for tests to look at.
+(module
+  (memory (export "memory") 2)
+  (func (export "sluice_abi_v1"))
+  (func (export "sluice_buffer") (param $min i32) (result i32)
+    (select (i32.const 65536) (i32.const 0) (i32.le_u (local.get $min) (i32.const 65536))))
+  (func $capture (param $e i32) (result i32)
+    (i32.store offset=160 (local.get $e) (local.get $e))
+    (i32.store offset=164 (local.get $e) (i32.const 4096))
+    (i32.const 0))
+  (export "on_connect" (func $capture))
+  (export "on_join" (func $capture))
+  (export "on_message" (func $capture))
+  (export "on_leave" (func $capture))
+  (export "on_disconnect" (func $capture)))

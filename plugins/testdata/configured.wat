@@ -1,0 +1,15 @@
+;; Keeps its configuration as its state.
+(module
+  (memory (export "memory") 2)
+  (func (export "sluice_abi_v1"))
+  (func (export "sluice_buffer") (param $min i32) (result i32)
+    (select (i32.const 65536) (i32.const 0) (i32.le_u (local.get $min) (i32.const 65536))))
+  (global $n (mut i32) (i32.const 0))
+  (func (export "on_configure") (param $e i32) (result i32)
+    (memory.copy (i32.const 1024) (i32.load offset=40 (local.get $e)) (i32.load offset=44 (local.get $e)))
+    (global.set $n (i32.load offset=44 (local.get $e)))
+    (i32.const 0))
+  (func (export "on_message") (param $e i32) (result i32)
+    (i32.store offset=160 (local.get $e) (i32.const 1024))
+    (i32.store offset=164 (local.get $e) (global.get $n))
+    (i32.const 0)))

@@ -1,0 +1,23 @@
+;; Counts a connection's messages in its state and denies the third with code
+;; 429, retry after 1500 ms.
+(module
+  (memory (export "memory") 2)
+  (func (export "sluice_abi_v1"))
+  (func (export "sluice_buffer") (param $min i32) (result i32)
+    (select (i32.const 65536) (i32.const 0) (i32.le_u (local.get $min) (i32.const 65536))))
+  (data (i32.const 1024) "too many")
+  (func (export "sluice_state_version") (result i32) (i32.const 7))
+  (func (export "on_message") (param $e i32) (result i32)
+    (local $n i32)
+    (if (i32.eq (i32.load offset=84 (local.get $e)) (i32.const 4))
+      (then (local.set $n (i32.load (i32.load offset=80 (local.get $e))))))
+    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+    (i32.store (i32.const 2048) (local.get $n))
+    (i32.store offset=160 (local.get $e) (i32.const 2048))
+    (i32.store offset=164 (local.get $e) (i32.const 4))
+    (if (i32.lt_u (local.get $n) (i32.const 3)) (then (return (i32.const 0))))
+    (i32.store offset=128 (local.get $e) (i32.const 429))
+    (i32.store offset=132 (local.get $e) (i32.const 1500))
+    (i32.store offset=136 (local.get $e) (i32.const 1024))
+    (i32.store offset=140 (local.get $e) (i32.const 8))
+    (i32.const 2)))

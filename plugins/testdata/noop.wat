@@ -1,0 +1,8 @@
+;; Looks at the first byte of the content and agrees.
+(module
+  (memory (export "memory") 2)
+  (func (export "sluice_abi_v1"))
+  (func (export "sluice_buffer") (param $min i32) (result i32)
+    (select (i32.const 65536) (i32.const 0) (i32.le_u (local.get $min) (i32.const 65536))))
+  (func (export "on_message") (param $e i32) (result i32)
+    (i32.eq (i32.load8_u (i32.load offset=40 (local.get $e))) (i32.const 255))))
