@@ -1,0 +1,125 @@
+package admin
+
+import (
+	"net/http"
+	"runtime"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sluice/router"
+)
+
+// maxScrapes bounds the scrapes that are answered at one time.
+const maxScrapes = 4
+
+// metrics serves the counters to Prometheus.
+func (o Options) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&nodeCollector{o.Router, o.Version},
+		&filterCollector{o.Router},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+}
+
+// nodeCollector reads the router's counters when it is scraped. Its series are
+// bounded: the values of each label are fixed by the router.
+type nodeCollector struct {
+	router  *router.Router
+	version string
+}
+
+// single is a metric without a label.
+type single struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(*router.Stats) float64
+}
+
+// family is a counter for each value of its labels; a key of the router's map
+// holds them, separated by slashes.
+type family struct {
+	desc *prometheus.Desc
+	read func(*router.Stats) map[string]uint64
+}
+
+func gauge(name, help string, read func(*router.Stats) float64) single {
+	return single{prometheus.NewDesc("sluice_"+name, help, nil, nil), prometheus.GaugeValue, read}
+}
+
+func counter(name, help string, read func(*router.Stats) uint64) single {
+	return single{prometheus.NewDesc("sluice_"+name, help, nil, nil), prometheus.CounterValue,
+		func(s *router.Stats) float64 { return float64(read(s)) }}
+}
+
+func counters(name, help string, read func(*router.Stats) map[string]uint64, labels ...string) family {
+	return family{prometheus.NewDesc("sluice_"+name, help, labels, nil), read}
+}
+
+var buildInfo = prometheus.NewDesc("sluice_build_info", "The version that runs; always 1.", []string{"version", "go"}, nil)
+
+var singles = []single{
+	gauge("connections", "Connections that are open.", func(s *router.Stats) float64 { return float64(s.Connections) }),
+	gauge("users", "Users with a connection to this node.", func(s *router.Stats) float64 { return float64(s.Users) }),
+	gauge("rooms", "Rooms with a member on this node.", func(s *router.Stats) float64 { return float64(s.Rooms) }),
+	gauge("generation", "Number of the configuration in force.", func(s *router.Stats) float64 { return float64(s.Generation) }),
+	counter("connections_accepted_total", "Connections that were admitted.", func(s *router.Stats) uint64 { return s.Accepted }),
+	counter("memberships_removed_total", "Memberships ended by a refreshed identity without a grant for the room.", func(s *router.Stats) uint64 { return s.Removed }),
+	counter("commands_slowed_total", "Commands that waited for limits.commands_per_second.", func(s *router.Stats) uint64 { return s.Slowed }),
+	counter("events_delivered_total", "Events queued for connections.", func(s *router.Stats) uint64 { return s.Delivered }),
+	counter("sockets_blocked_total", "Times that a socket was full and its queue had to wait.", func(s *router.Stats) uint64 { return s.Blocked }),
+	counter("control_floods_total", "Pauses of connections that sent too many pings, pongs and tiny fragments.", func(s *router.Stats) uint64 { return s.Floods }),
+	counter("events_rejudged_total", "Events judged anew because the filters had been replaced.", func(s *router.Stats) uint64 { return s.Retired }),
+	counter("panics_total", "Connections ended by a fault of this program.", func(s *router.Stats) uint64 { return s.Panics }),
+	counter("broker_failures_total", "Calls of the broker that failed.", func(s *router.Stats) uint64 { return s.Broker }),
+}
+
+var families = []family{
+	counters("connections_refused_total", "Connections that were refused, by cause.", func(s *router.Stats) map[string]uint64 { return s.Refused }, "cause"),
+	counters("connections_closed_total", "Connections that ended, by close code.", func(s *router.Stats) map[string]uint64 { return s.Closed }, "code"),
+	counters("connections_lost_total", "Sockets that were given up, by cause.", func(s *router.Stats) map[string]uint64 { return s.Lost }, "cause"),
+	counters("refreshes_total", "Answers to refresh, by result.", func(s *router.Stats) map[string]uint64 { return s.Refreshes }, "result"),
+	counters("connections_revoked_total", "Connections closed by a revocation, by what it named.", func(s *router.Stats) map[string]uint64 { return s.Revoked }, "by"),
+	counters("commands_total", "Well-formed commands, by type.", func(s *router.Stats) map[string]uint64 { return s.Commands }, "type"),
+	counters("frames_malformed_total", "Frames that were refused, by what was wrong.", func(s *router.Stats) map[string]uint64 { return s.Malformed }, "cause"),
+	counters("errors_total", "Commands answered by an error, by code.", func(s *router.Stats) map[string]uint64 { return s.Errors }, "code"),
+	counters("messages_published_total", "Messages that the broker accepted, by kind.", func(s *router.Stats) map[string]uint64 { return s.Published }, "kind"),
+	counters("messages_received_total", "Messages that the broker delivered, by kind.", func(s *router.Stats) map[string]uint64 { return s.Received }, "kind"),
+	counters("dropped_total", "Events and messages that were not delivered, by reason.", func(s *router.Stats) map[string]uint64 { return s.Dropped }, "reason"),
+	counters("slow_consumers_total", "Full queues, by the policy applied.", func(s *router.Stats) map[string]uint64 { return s.Slow }, "policy"),
+	counters("verdicts_total", "Refusals of the chain of filters.", func(s *router.Stats) map[string]uint64 { return s.Verdicts }, "hook", "action"),
+}
+
+// Describe implements prometheus.Collector.
+func (c *nodeCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- buildInfo
+	for _, m := range singles {
+		out <- m.desc
+	}
+	for _, m := range families {
+		out <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
+	out <- prometheus.MustNewConstMetric(buildInfo, prometheus.GaugeValue, 1, c.version, runtime.Version())
+	s := c.router.Stats()
+	for _, m := range singles {
+		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.read(&s))
+	}
+	for _, m := range families {
+		for key, n := range m.read(&s) {
+			metric, err := prometheus.NewConstMetric(m.desc, prometheus.CounterValue, float64(n), strings.Split(key, "/")...)
+			if err != nil {
+				metric = prometheus.NewInvalidMetric(m.desc, err)
+			}
+			out <- metric
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"sluice/plugins"
+	"sluice/router"
+)
+
+// runCheck loads all that serve would, and prints what it found.
+func runCheck(ctx context.Context, from sources, stdout, stderr io.Writer) error {
+	l, err := load(from)
+	if err != nil {
+		return err
+	}
+	host, err := newHost(l, warnings(stderr))
+	if err != nil {
+		return err
+	}
+	defer host.Close(context.Background())
+	g, err := buildGeneration(ctx, l, host, nil)
+	if err != nil {
+		return err
+	}
+	defer retire(g)
+	fmt.Fprint(stdout, l.summary(g))
+	return nil
+}
+
+// warnings logs what a filter will not get, without the time: nobody collects it.
+func warnings(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// summary is what check says of a configuration that is right.
+func (l *loaded) summary(g *router.Generation) string {
+	name, admin := l.File, l.Admin.Listen
+	if name == "" {
+		name = "the built-in defaults"
+	}
+	if l.adminOff() {
+		admin = "off"
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "OK: %s\n  listen   %s\n  admin    %s\n  rooms    %s\n  filters  %s\n",
+		name, l.Listen, admin, count(len(l.Rooms), "rule"), count(len(l.Filters), "filter"))
+	if chain, ok := g.Filters.(*plugins.Chain); ok {
+		for _, f := range chain.Info() {
+			fmt.Fprintf(&out, "    %s: %s, version %s, on %s\n", f.Name, f.File, f.Version, strings.Join(f.Hooks, ", "))
+		}
+	}
+	return out.String()
+}
+
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "none"
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

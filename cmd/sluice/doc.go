@@ -1,0 +1,25 @@
+// Command sluice runs a node, checks its configuration, or makes a token for
+// its filters. It alone reads flags, environment variables and files, and it
+// alone exits.
+//
+// The way of a configuration, from text to what the router judges by:
+//
+//	config.go      what keys there are: types, defaults, units, meanings
+//	schema.go      the same as a tree, read from the tags of config.go
+//	strict*.go     YAML against the schema; each error knows its line
+//	secrets.go     ${NAME} and file: filled in
+//	load.go        defaults, file, environment, flags, each over the one before;
+//	               dev.go puts dev.yaml and a key of this run below the file
+//	validate.go    what can be said without opening anything
+//	grants.go      default_grants as the router has them
+//	keys.go        a filter's keys as plugins/keys has them
+//	generation.go  filters loaded, and all put together; nothing half-done is left behind
+//
+// and of a node: commands.go (flags), serve.go (its life, from the listeners to the
+// drain), http.go (what is served where), demo (the page of --dev).
+//
+// And of a token: token.go (what it says), signer.go (the key that signs it).
+//
+// Goroutines: each listener has one that serves it, started by node.serve, which
+// returns only when both have ended.
+package main

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/plugins/keys"
+	"sluice/router"
+)
+
+// loadText loads a file with the text, in a folder of its own.
+func loadText(t *testing.T, text string, env ...string) (*loaded, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return load(sources{File: path, Env: env})
+}
+
+// errorText is the error without the folder of the file.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	var lines []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if i := strings.Index(line, "config.yaml"); i >= 0 && strings.HasPrefix(line, "/") {
+			line = line[i:]
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestWithoutAFileTheDefaultsHold(t *testing.T) {
+	t.Chdir(t.TempDir())
+	l, err := load(sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.File != "" || l.Listen != "127.0.0.1:8080" || l.Admin.Listen != "127.0.0.1:8081" || l.Shutdown.Drain != 10*time.Second {
+		t.Errorf("got %+v", l.Config)
+	}
+	if got, want := l.Config.limits(), router.DefaultLimits(); got != want {
+		t.Errorf("the default limits are\n%+v, the router's\n%+v", got, want)
+	}
+}
+
+func TestTheFileOfTheWorkingDirectoryIsRead(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("config.yaml", []byte("anonymous: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := load(sources{})
+	if err != nil || !l.Anonymous || l.File != "config.yaml" {
+		t.Errorf("got %+v, %v", l, err)
+	}
+}
+
+func TestAFileOfCommentsMeansTheDefaults(t *testing.T) {
+	l, err := loadText(t, "# listen: 127.0.0.1:9\n")
+	if err != nil || l.Listen != "127.0.0.1:8080" {
+		t.Errorf("got %+v, %v", l, err)
+	}
+}
+
+func TestEveryKeyCanBeSetInTheFile(t *testing.T) {
+	l, err := loadText(t, `
+listen: ":9000"
+allow_unauthenticated: true
+anonymous: true
+allowed_origins: ["https://example.org", "*.example.com"]
+trusted_proxies: [10.0.0.0/8, "::1"]
+announce_connections: off
+demo: true
+default_grants:
+  - {rooms: "inbox:${user}", allow: [join, send]}
+  - {allow: [direct]}
+cache: /var/cache/sluice
+admin: {listen: ":9001", token: abc}
+broker: {type: memory}
+limits:
+  frame: 128KiB
+  rooms_per_connection: 5
+  queue: 2MiB
+  connections: 7
+  connections_per_user: 3
+  handshakes_per_address: 2.5
+  handshake_timeout: 3s
+  write_timeout: 4s
+  commands_per_second: 50
+  malformed_frames: 2
+heartbeat: {ping: 30s, pong: 500ms}
+shutdown: {drain: 1m}
+log: {level: debug, format: json}
+rooms:
+  - {match: "chat:*", presence: true, announce: on, slow: drop_oldest}
+  - match: "**"
+filters:
+  - name: policy
+    plugin: ./policy.wasm
+    rooms: ["chat:*"]
+    config: {b: 1, a: [true, null, 2.5, "<x>"], 7: {d: 2020-01-02}, big: 18446744073709551615}
+    headers: [authorization]
+    query: [token]
+    cookies: [session]
+    capabilities: [log]
+    keys:
+      - {alg: HS256, kid: one, secret: 0123456789abcdefghijklmnopqrstuv}
+      - {alg: HS256, kid: two, secret_base64: "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU="}
+      - {jwks: "https://id.example.org/keys.json", algs: [ES256, EdDSA], when_down: wait, refresh: 5m}
+    may: {allow: true, reroute: ["quarantine:*"]}
+    limits: {memory: 1MiB, time: 2ms, state: 2KiB}
+    on_failure: continue
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Listen: ":9000", AllowUnauthenticated: true, Anonymous: true,
+		AllowedOrigins: []string{"https://example.org", "*.example.com"}, TrustedProxies: []string{"10.0.0.0/8", "::1"},
+		AnnounceConnections: "off", Demo: true, Cache: "/var/cache/sluice",
+		Admin: AdminConfig{":9001", "abc"}, Broker: BrokerConfig{"memory"},
+		Limits: LimitsConfig{
+			Frame: 128 << 10, RoomsPerConnection: 5, Queue: 2 << 20, Connections: 7, ConnectionsPerUser: 3, HandshakesPerAddress: 2.5,
+			HandshakeTimeout: 3 * time.Second, WriteTimeout: 4 * time.Second, CommandsPerSecond: 50, MalformedFrames: 2,
+		},
+		Heartbeat: HeartbeatConfig{30 * time.Second, 500 * time.Millisecond},
+		Shutdown:  ShutdownConfig{time.Minute}, Log: LogConfig{"debug", "json"},
+		DefaultGrants: []GrantConfig{{"inbox:${user}", []string{"join", "send"}}, {"", []string{"direct"}}},
+		Rooms:         []RoomConfig{{"chat:*", true, "on", "drop_oldest"}, {"**", false, "auto", "disconnect"}},
+		Filters: []FilterConfig{{
+			Name: "policy", Plugin: "./policy.wasm", Rooms: []string{"chat:*"},
+			Config:  json.RawMessage(`{"b":1,"a":[true,null,2.5,"<x>"],"7":{"d":"2020-01-02"},"big":18446744073709551615}`),
+			Headers: []string{"authorization"}, Query: []string{"token"}, Cookies: []string{"session"}, Capabilities: []string{"log"},
+			Keys: []KeyConfig{
+				{Alg: "HS256", Algs: []string{}, Kid: "one", Secret: "0123456789abcdefghijklmnopqrstuv", WhenDown: "refuse"},
+				{Alg: "HS256", Algs: []string{}, Kid: "two", SecretBase64: "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=", WhenDown: "refuse"},
+				{JWKS: "https://id.example.org/keys.json", Algs: []string{"ES256", "EdDSA"}, WhenDown: "wait", Refresh: 5 * time.Minute},
+			},
+			May: MayConfig{true, []string{"quarantine:*"}}, Limits: FilterLimitsConfig{1 << 20, 2 * time.Millisecond, 2 << 10},
+			OnFailure: "continue", Dir: filepath.Dir(l.File),
+		}},
+	}
+	if !reflect.DeepEqual(l.Config, want) {
+		t.Errorf("got\n%+v, want\n%+v", l.Config, want)
+	}
+	if specs := l.specs()[0].Keys; len(specs) != 3 || specs[0].WhenDown != "" || specs[2].WhenDown != keys.Wait || specs[2].Refresh != 5*time.Minute || specs[1].Kid != "two" {
+		t.Errorf("the filter's keys are %v", specs)
+	}
+}
+
+func TestLaterSourcesWinOverEarlierOnes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	text := "listen: 127.0.0.1:1\nlimits: {frame: 1KiB, queue: 3MiB}\nlog: {level: warn}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := load(sources{
+		Env:   []string{"SLUICE_CONFIG=" + path, "SLUICE_LIMITS_FRAME=2KiB", "SLUICE_LOG_LEVEL=error", "SLUICE_ALLOWED_ORIGINS=https://a.example, https://b.example"},
+		Flags: map[string]string{"log.level": "debug"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Listen != "127.0.0.1:1" || l.Limits.Frame != 2<<10 || l.Limits.Queue != 3<<20 || l.Log.Level != "debug" || len(l.AllowedOrigins) != 2 {
+		t.Errorf("got %+v", l.Config)
+	}
+	for path, want := range map[string]string{
+		"listen": ":1", "limits.frame": "environment variable SLUICE_LIMITS_FRAME", "log.level": "flag --log-level",
+	} {
+		if got := l.placeOf(path).String(); !strings.HasSuffix(got, want) {
+			t.Errorf("%s was written at %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestAnEntryHasTheDefaultsOfWhatItLeavesAway(t *testing.T) {
+	l, err := loadText(t, "filters:\n  - {name: a, plugin: a.wasm, limits: {time: 1ms}}\nrooms:\n  - {match: a}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := l.Filters[0]
+	if f.Limits != (FilterLimitsConfig{32 << 20, time.Millisecond, 1 << 10}) || f.OnFailure != "deny" || f.Config != nil {
+		t.Errorf("got %+v", f)
+	}
+	if l.Rooms[0] != (RoomConfig{"a", false, "auto", "disconnect"}) {
+		t.Errorf("got %+v", l.Rooms[0])
+	}
+}
+
+func TestAliasesAreFilledIn(t *testing.T) {
+	l, err := loadText(t, `
+filters:
+  - {name: a, plugin: a.wasm, limits: &small {memory: 1MiB}, config: &c {x: "1"}}
+  - {name: b, plugin: b.wasm, limits: *small, config: {c: *c}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Filters[1].Limits.Memory != 1<<20 || string(l.Filters[1].Config) != `{"c":{"x":"1"}}` {
+		t.Errorf("got %+v", l.Filters[1])
+	}
+}
+
+func TestSecretsComeFromVariablesAndFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("token", "from-a-file\n")
+	write("config.yaml", `
+admin: {token: "file:token"}
+limits: {connections: "${N}"}
+filters:
+  - name: a
+    plugin: a.wasm
+    config: {key: "<${SLUICE_AUTH_KEY}>", grant: "user:${user}", price: "$${N} $5"}
+`)
+	l, err := load(sources{File: filepath.Join(dir, "config.yaml"), Env: []string{"SLUICE_AUTH_KEY=k=\"1", "N=12"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Admin.Token != "from-a-file" || l.Limits.Connections != 12 {
+		t.Errorf("got %+v", l.Config)
+	}
+	if got, want := string(l.Filters[0].Config), `{"key":"<k=\"1>","grant":"user:${user}","price":"${N} $5"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestVariablesThatOthersSetForAServiceCalledSluiceAreLeftAlone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if _, err := load(sources{Env: []string{
+		"SLUICE_SERVICE_HOST=10.0.0.1", "SLUICE_SERVICE_PORT=80", "SLUICE_SERVICE_PORT_HTTP=80", "SLUICE_PORT=tcp://10.0.0.1:80",
+		"SLUICE_PORT_80_TCP=tcp://10.0.0.1:80", "SLUICE_PORT_80_TCP_ADDR=10.0.0.1", "SLUICE_EDGE_SERVICE_HOST=10.0.0.2",
+	}}); err != nil {
+		t.Error(err)
+	}
+	for _, k := range leaves() {
+		if serviceVariable.MatchString(k.envName()) {
+			t.Errorf("%s looks like a variable of a service", k.envName())
+		}
+	}
+}
+
+func TestNoTwoKeysShareAVariableOrAFlag(t *testing.T) {
+	seen := make(map[string]string)
+	for _, k := range leaves() {
+		for _, name := range []string{k.envName(), k.flagName()} {
+			if other, ok := seen[name]; ok {
+				t.Errorf("%s and %s are both %s", k.Path, other, name)
+			}
+			seen[name] = k.Path
+		}
+	}
+}

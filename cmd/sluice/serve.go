@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"sluice/admin"
+	"sluice/plugins"
+	"sluice/plugins/filters"
+	"sluice/router"
+	"sluice/router/membroker"
+)
+
+const (
+	drainGrace = 5 * time.Second // for connections to end after they were closed
+	httpGrace  = 2 * time.Second // for answers under way at the end
+)
+
+// runServe runs a node until ctx ends, and then drains it.
+func runServe(ctx context.Context, from sources, stdout, stderr io.Writer) error {
+	l, err := load(from)
+	if err != nil {
+		return err
+	}
+	if l.Dev {
+		if err := l.checkDev(); err != nil {
+			return err
+		}
+	}
+	n, err := newNode(ctx, l, newLogger(l, stderr))
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if l.Dev {
+		// The listeners are open: whoever is quick waits for the node to serve.
+		if err := n.printLinks(stdout); err != nil {
+			return err
+		}
+	}
+	return n.serve(ctx)
+}
+
+func newLogger(l *loaded, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(l.Log.Level)) // validated before
+	o := &slog.HandlerOptions{Level: level}
+	if l.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func newHost(l *loaded, log *slog.Logger) (*plugins.Host, error) {
+	return plugins.NewHost(plugins.HostOptions{CacheDir: l.cacheDir(), Log: log, Builtins: filters.FS})
+}
+
+// retire ends the filters of a generation that is no longer in force.
+func retire(g *router.Generation) {
+	if chain, ok := g.Filters.(*plugins.Chain); ok {
+		chain.Retire()
+	}
+}
+
+// node is one running node. Its parts are closed in the reverse order of the
+// fields; those that were not reached at the start are nil.
+type node struct {
+	// Static after construction.
+	config  *loaded
+	log     *slog.Logger
+	host    *plugins.Host
+	broker  router.Broker
+	router  *router.Router
+	clients *listener
+	admin   *listener // nil: off
+}
+
+// listener is one address and what is served there.
+type listener struct {
+	key    string // of its address in the configuration
+	net    net.Listener
+	server *http.Server
+}
+
+// newNode builds all parts and opens the listeners, but serves nothing yet.
+func newNode(ctx context.Context, l *loaded, log *slog.Logger) (*node, error) {
+	n := &node{config: l, log: log}
+	if err := n.build(ctx); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *node) build(ctx context.Context) (err error) {
+	l := n.config
+	if n.host, err = newHost(l, n.log); err != nil {
+		return err
+	}
+	generation, err := buildGeneration(ctx, l, n.host, nil)
+	if err != nil {
+		return err
+	}
+	clients, err := listen(l.Listen, "listen")
+	if err != nil {
+		retire(generation)
+		return err
+	}
+	n.clients = &listener{key: "listen", net: clients}
+	if !l.adminOff() {
+		operators, err := listen(l.Admin.Listen, "admin.listen")
+		if err != nil {
+			retire(generation)
+			return err
+		}
+		n.admin = &listener{key: "admin.listen", net: operators}
+	}
+	n.broker = membroker.New()
+	n.router, err = router.New(router.Options{
+		Broker:              n.broker,
+		Log:                 n.log,
+		Version:             nodeVersion(),
+		Anonymous:           l.Anonymous,
+		AllowedOrigins:      l.AllowedOrigins,
+		TrustedProxies:      l.proxies(),
+		AnnounceConnections: announces[l.AnnounceConnections],
+		DrainWindow:         l.drainWindow(),
+	}, generation)
+	if err != nil {
+		retire(generation)
+		return err
+	}
+	n.handlers()
+	return nil
+}
+
+func (n *node) handlers() {
+	limits := &n.config.Limits
+	n.clients.server = newServer(clientHandler(n.router, n.config.Demo), limits, n.log)
+	if n.admin == nil {
+		return
+	}
+	n.admin.server = newServer(admin.Handler(admin.Options{
+		Router:   n.router,
+		Token:    n.config.Admin.Token,
+		Loopback: isLoopback(n.config.Admin.Listen),
+		Version:  nodeVersion(),
+	}), limits, n.log)
+}
+
+// serve serves both listeners until ctx ends and the node has drained, or
+// until a listener fails. All that it started has ended when it returns.
+func (n *node) serve(ctx context.Context) error {
+	failed := make(chan error, 2)
+	serving := 0
+	for _, l := range []*listener{n.clients, n.admin} {
+		if l == nil {
+			continue
+		}
+		serving++
+		go func() {
+			err := l.server.Serve(l.net)
+			if errors.Is(err, http.ErrServerClosed) {
+				err = nil
+			} else {
+				err = fmt.Errorf("%s: %w", l.key, err)
+			}
+			failed <- err
+		}()
+	}
+	n.announce()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		serving--
+	}
+	n.drain()
+	n.shutdown()
+	for range serving {
+		err = errors.Join(err, <-failed)
+	}
+	return err
+}
+
+func (n *node) announce() {
+	file := n.config.File
+	if file == "" {
+		file = "none"
+		if n.config.Dev {
+			file = "that of --dev"
+		}
+	}
+	args := []any{"clients", "ws://" + n.clients.net.Addr().String() + "/ws"}
+	if n.admin != nil {
+		args = append(args, "admin", "http://"+n.admin.net.Addr().String())
+	}
+	args = append(args, "filters", len(n.config.Filters), "config", file, "version", nodeVersion())
+	n.log.Info("listening", args...)
+}
+
+// drain closes the clients' connections over the window. The probes answer
+// meanwhile: /readyz that the node is not ready.
+func (n *node) drain() {
+	n.log.Info("draining", "connections", n.router.Stats().Connections, "window", n.config.Shutdown.Drain.String())
+	ctx, cancel := context.WithTimeout(context.Background(), n.config.Shutdown.Drain+drainGrace)
+	defer cancel()
+	if err := n.router.Drain(ctx); err != nil {
+		n.log.Warn("some connections did not end in time", "error", err)
+	}
+}
+
+// shutdown ends the servers.
+func (n *node) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), httpGrace)
+	defer cancel()
+	for _, l := range []*listener{n.clients, n.admin} {
+		if l == nil {
+			continue
+		}
+		if err := l.server.Shutdown(ctx); err != nil {
+			l.server.Close()
+		}
+	}
+}
+
+// close ends what was built.
+func (n *node) close() {
+	for _, l := range []*listener{n.clients, n.admin} {
+		if l != nil {
+			l.net.Close()
+		}
+	}
+	if n.router != nil {
+		n.router.Close()
+		retire(n.router.Generation())
+	}
+	if n.broker != nil {
+		n.broker.Close()
+	}
+	if n.host != nil {
+		n.host.Close(context.Background())
+	}
+}
