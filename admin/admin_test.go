@@ -110,7 +110,7 @@ func TestEveryCounterOfTheRouterIsShown(t *testing.T) {
 		}
 		name := strings.ToLower(fields.Field(i).Name)
 		shown, _ := stats[name].(map[string]any)
-		if len(shown) != len(m) || len(m) == 0 {
+		if len(shown) != len(m) || len(m) == 0 && name != "reasons" {
 			t.Errorf("%s: /stats shows %d of %d", name, len(shown), len(m))
 		}
 	}

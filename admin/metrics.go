@@ -44,8 +44,9 @@ type single struct {
 // family is a counter for each value of its labels; a key of the router's map
 // holds them, separated by slashes.
 type family struct {
-	desc *prometheus.Desc
-	read func(*router.Stats) map[string]uint64
+	desc   *prometheus.Desc
+	labels int
+	read   func(*router.Stats) map[string]uint64 // by the labels' values, with / between
 }
 
 func gauge(name, help string, read func(*router.Stats) float64) single {
@@ -58,7 +59,7 @@ func counter(name, help string, read func(*router.Stats) uint64) single {
 }
 
 func counters(name, help string, read func(*router.Stats) map[string]uint64, labels ...string) family {
-	return family{prometheus.NewDesc("sluice_"+name, help, labels, nil), read}
+	return family{prometheus.NewDesc("sluice_"+name, help, labels, nil), len(labels), read}
 }
 
 var buildInfo = prometheus.NewDesc("sluice_build_info", "The version that runs; always 1.", []string{"version", "go"}, nil)
@@ -81,6 +82,7 @@ var singles = []single{
 
 var families = []family{
 	counters("connections_refused_total", "Connections that were refused, by cause.", func(s *router.Stats) map[string]uint64 { return s.Refused }, "cause"),
+	counters("connections_refused_by_filter_total", "Connections that filters refused, by the reason they gave.", func(s *router.Stats) map[string]uint64 { return s.Reasons }, "filter", "reason"),
 	counters("connections_closed_total", "Connections that ended, by close code.", func(s *router.Stats) map[string]uint64 { return s.Closed }, "code"),
 	counters("connections_lost_total", "Sockets that were given up, by cause.", func(s *router.Stats) map[string]uint64 { return s.Lost }, "cause"),
 	counters("refreshes_total", "Answers to refresh, by result.", func(s *router.Stats) map[string]uint64 { return s.Refreshes }, "result"),
@@ -115,7 +117,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, m := range families {
 		for key, n := range m.read(&s) {
-			metric, err := prometheus.NewConstMetric(m.desc, prometheus.CounterValue, float64(n), strings.Split(key, "/")...)
+			metric, err := prometheus.NewConstMetric(m.desc, prometheus.CounterValue, float64(n), strings.SplitN(key, "/", m.labels)...)
 			if err != nil {
 				metric = prometheus.NewInvalidMetric(m.desc, err)
 			}

@@ -31,6 +31,7 @@ type nodeStats struct {
 
 	Accepted  uint64            `json:"accepted"`
 	Refused   map[string]uint64 `json:"refused"`
+	Reasons   map[string]uint64 `json:"reasons"`
 	Closed    map[string]uint64 `json:"closed"`
 	Lost      map[string]uint64 `json:"lost"`
 	Refreshes map[string]uint64 `json:"refreshes"`
@@ -66,6 +67,7 @@ func (o Options) stats(born time.Time) http.Handler {
 			Generation:    s.Generation,
 			Accepted:      s.Accepted,
 			Refused:       s.Refused,
+			Reasons:       s.Reasons,
 			Closed:        s.Closed,
 			Lost:          s.Lost,
 			Refreshes:     s.Refreshes,

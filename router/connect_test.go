@@ -42,7 +42,7 @@ func TestARefusedConnectIsAnsweredByHTTPWithTheReason(t *testing.T) {
 			if c.v.RetryAfter > 0 && (h.Get("Retry-After") != "2" || body["retry_after_ms"] != 1500.0) {
 				t.Errorf("got %v, Retry-After %q", body, h.Get("Retry-After"))
 			}
-			if s := n.Stats(); s.Refused[router.RefusedFilter] != 1 || s.Accepted != 0 || s.Users != 0 {
+			if s := n.Stats(); s.Refused[router.RefusedFilter] != 1 || s.Accepted != 0 || s.Users != 0 || s.Reasons["auth/no"] != 1 {
 				t.Errorf("got %+v", s)
 			}
 		})

@@ -37,6 +37,9 @@ func (ref *refusal) upgradable() bool {
 // by an error event and a close code.
 func (r *Router) refuse(w http.ResponseWriter, req *http.Request, ref *refusal) {
 	r.count.refused.count(ref.cause)
+	if ref.cause == RefusedFilter {
+		r.count.reasons.count(ref.filter, ref.reason)
+	}
 	r.log.Debug("refused a connect", "cause", ref.cause, "reason", ref.reason, "filter", ref.filter, "peer", req.RemoteAddr)
 	event := wire.Refusal{Code: ref.code, Reason: ref.reason, Filter: ref.filter, RetryAfterMS: ref.retry.Milliseconds()}
 	if ref.upgradable() && req.URL.Query().Get("refusal") == "close" {

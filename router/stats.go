@@ -1,13 +1,17 @@
 package router
 
 import (
+	"maps"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	"sluice/router/wire"
 )
 
 // Stats is a snapshot of what a node has done since it started. The keys of
-// its maps are fixed: every one is present from the start, most often with 0.
+// its maps are fixed, but for those of Reasons: every one is present from the
+// start, most often with 0.
 type Stats struct {
 	Generation  uint64 // number of the generation in force
 	Connections int    // open now
@@ -23,7 +27,11 @@ type Stats struct {
 	Removed   uint64            // memberships that ended because a refreshed identity has no grant for the room
 	Revoked   map[string]uint64 // connections closed by Router.Revoke, by what it named: user, token or tag
 
-	Commands  map[string]uint64 // well-formed commands, by type
+	Commands map[string]uint64 // well-formed commands, by type
+	// Reasons are the connects that filters refused, by filter and reason, as
+	// "filter/reason"; after maxReasons different ones the reason is "other".
+	Reasons map[string]uint64
+
 	Malformed map[string]uint64 // frames refused, by cause: see the Malformed constants
 	Errors    map[string]uint64 // commands answered by an error, by code; a filter's own codes as "filter"
 	Slowed    uint64            // commands that had to wait for CommandsPerSecond
@@ -123,6 +131,8 @@ const otherName = "other"
 type counters struct {
 	accepted, removed, slowed, delivered, retired, panics, broker atomic.Uint64
 
+	reasons reasonTally
+
 	refused, closed, refreshes, revoked, commands, malformed, errors, published, received, dropped, slow, verdicts *tally
 }
 
@@ -180,6 +190,42 @@ func (t *tally) snapshot() map[string]uint64 {
 	return m
 }
 
+// maxReasons and maxReason bound what filters can make reasonTally grow to:
+// different reasons, and bytes of one.
+const (
+	maxReasons = 64
+	maxReason  = 80
+)
+
+// reasonTally counts refusals by the filter's own words. The zero value is
+// ready.
+type reasonTally struct {
+	mu     sync.Mutex
+	counts map[string]uint64 // guarded by mu
+}
+
+func (t *reasonTally) count(filter, reason string) {
+	if len(reason) > maxReason {
+		reason = strings.ToValidUTF8(reason[:maxReason], "")
+	}
+	key := filter + "/" + reason
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.counts[key]; !known && len(t.counts) >= maxReasons {
+		key = filter + "/" + otherName
+	}
+	if t.counts == nil {
+		t.counts = make(map[string]uint64)
+	}
+	t.counts[key]++
+}
+
+func (t *reasonTally) snapshot() map[string]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.counts)
+}
+
 // Stats reads the counters. They are read one after the other while the node
 // runs, so sums over several may be off by what happened meanwhile.
 func (r *Router) Stats() Stats {
@@ -194,6 +240,7 @@ func (r *Router) Stats() Stats {
 		Rooms:       r.rooms.len(),
 		Accepted:    c.accepted.Load(),
 		Refused:     c.refused.snapshot(),
+		Reasons:     c.reasons.snapshot(),
 		Closed:      c.closed.snapshot(),
 		Lost: map[string]uint64{
 			LostSilent:       sockets.Silent,
