@@ -1,17 +1,11 @@
 package keys
 
 import (
-	"context"
 	"crypto/tls"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -197,92 +191,6 @@ func TestOldTLSIsRefused(t *testing.T) {
 	defer srv.Close()
 	set, err := start(t, Spec{JWKS: NewSecret(srv.URL)})
 	expectFailure(t, set, err, "tls")
-}
-
-// resolving answers every question for a name with address.
-func resolving(address netip.Addr) *net.Resolver {
-	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		client, server := net.Pipe()
-		go func() {
-			defer server.Close()
-			var size [2]byte // a pipe is no packet connection, so messages have their length before them
-			for {
-				if _, err := io.ReadFull(server, size[:]); err != nil {
-					return
-				}
-				question := make([]byte, binary.BigEndian.Uint16(size[:]))
-				if _, err := io.ReadFull(server, question); err != nil {
-					return
-				}
-				answer := dnsAnswer(question, address)
-				answer = append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)
-				if _, err := server.Write(answer); err != nil {
-					return
-				}
-			}
-		}()
-		return client, nil
-	}}
-}
-
-func dnsAnswer(question []byte, address netip.Addr) []byte {
-	end := 12 // of the question's name
-	for question[end] != 0 {
-		end += 1 + int(question[end])
-	}
-	end += 5
-	kind := binary.BigEndian.Uint16(question[end-4:])
-	octets := address.AsSlice()
-	matches := kind == 1 && len(octets) == 4 || kind == 28 && len(octets) == 16
-	answer := append([]byte{question[0], question[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, question[12:end]...)
-	if matches {
-		answer[7] = 1
-		answer = append(answer, 0xc0, 12, 0, byte(kind), 0, 1, 0, 0, 0, 60, 0, byte(len(octets)))
-		answer = append(answer, octets...)
-	}
-	return answer
-}
-
-func TestANameThatLeadsToARefusedAddressIsRefusedWhenItIsDialled(t *testing.T) {
-	var reached netip.AddrPort
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, "it is here")
-	}))
-	defer srv.Close()
-	reached = netip.MustParseAddrPort(srv.Listener.Addr().String())
-	for _, tt := range []struct {
-		scheme, address string
-		refused         bool
-	}{
-		{"http", "127.0.0.1", false}, // the control: the name is resolved, and the server reached
-		{"http", "10.1.2.3", true},
-		{"http", "169.254.169.254", true},
-		{"https", "169.254.169.254", true},
-		{"https", "0.0.0.0", true},
-		{"https", "255.255.255.255", true},
-		{"https", "224.0.0.1", true},
-		{"https", "fe80::1", true},
-		{"https", "::", true},
-		{"https", "64:ff9b::a9fe:a9fe", true}, // the metadata address behind NAT64
-	} {
-		dialer := newDialer(tt.scheme == "http")
-		dialer.Resolver = resolving(netip.MustParseAddr(tt.address))
-		u := &url.URL{Scheme: tt.scheme, Host: fmt.Sprintf("keys.test:%d", reached.Port()), Path: "/"}
-		f := newFetcher(u, newTransport(dialer))
-		_, _, err := f.fetch(t.Context())
-		var failed *failure
-		if got := errors.As(err, &failed) && failed.cause == causeAddress; got != tt.refused || !tt.refused && err != nil {
-			t.Errorf("%s to %s: %v", tt.scheme, tt.address, err)
-		}
-	}
-}
-
-func TestPrivateNetworksMayHoldAnIdentityProvider(t *testing.T) {
-	for _, address := range []string{"10.0.0.1", "192.168.1.1", "172.16.0.1", "fd00::1", "127.0.0.1", "::1", "8.8.8.8"} {
-		if err := checkAddress(netip.MustParseAddr(address), false); err != nil {
-			t.Errorf("%s: %v", address, err)
-		}
-	}
 }
 
 func TestMaxAgeIsReadFromCacheControl(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"sluice/plugins/outbound"
 )
 
 const (
@@ -266,6 +268,20 @@ func (e *entry) content(value Secret, mark, form string) ([]byte, error) {
 	return content, nil
 }
 
+// Inline reports whether the keys stand in the Spec itself, so that reading them
+// needs neither a file nor the network.
+func (s *Spec) Inline() bool {
+	for _, from := range []struct {
+		value Secret
+		mark  string
+	}{{s.PEM, "-----BEGIN "}, {s.JWK, "{"}, {s.JWKS, "{"}} {
+		if text := strings.TrimSpace(from.value.reveal()); text != "" && !strings.HasPrefix(text, from.mark) {
+			return false
+		}
+	}
+	return true
+}
+
 func looksLikePath(text string) bool {
 	known := []string{".pem", ".crt", ".cer", ".key", ".pub", ".json", ".jwk", ".jwks"}
 	return len(text) <= 255 && slices.Contains(known, strings.ToLower(filepath.Ext(text))) && !strings.ContainsFunc(text, unicode.IsControl)
@@ -326,13 +342,13 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, errors.New("the URL of its jwks has a template; it is fetched as it stands, so leave braces out")
 	case u.Fragment != "":
 		return nil, errors.New("the URL of its jwks has a fragment, which no server sees; leave # out")
-	case u.Scheme == "http" && !isLoopbackName(u.Hostname()):
+	case u.Scheme == "http" && !outbound.IsLoopbackName(u.Hostname()):
 		return nil, errors.New("the URL of its jwks is http, and whoever is on the way could put in keys; use https (http is for loopback)")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("the URL of its jwks has the scheme %.20q; use https", u.Scheme)
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		if err := checkAddress(ip, false); err != nil {
+		if err := outbound.CheckAddress(ip); err != nil {
 			return nil, fmt.Errorf("the URL of its jwks: %w", err)
 		}
 	}
