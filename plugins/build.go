@@ -5,23 +5,20 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"sluice/plugins/keys"
 	"sluice/plugins/meter"
+	"sluice/plugins/source"
 	"sluice/router"
-	"sluice/router/wire"
 )
 
 const builtinPrefix = "builtin:"
 
 // Build loads a chain: all of it, or nothing. Filters that are in prev with the
 // same file, configuration, keys, name and memory limit keep their instances. The
-// error joins a *LoadError for each filter that cannot be used. Build runs off
+// error joins a *LoadError or more for each filter that cannot be used. Build runs off
 // the path of events; it is safe for concurrent use.
 func (h *Host) Build(ctx context.Context, specs []Spec, prev *Chain) (*Chain, error) {
 	h.building.Lock()
@@ -32,6 +29,7 @@ func (h *Host) Build(ctx context.Context, specs []Spec, prev *Chain) (*Chain, er
 	if closed {
 		return nil, errors.New("plugins: the host is closed")
 	}
+	h.fetched = nil
 	c := &Chain{host: h, filters: make([]filter, 0, len(specs))}
 	names := make(map[string]bool)
 	var errs []error
@@ -42,26 +40,60 @@ func (h *Host) Build(ctx context.Context, specs []Spec, prev *Chain) (*Chain, er
 		}
 		f, err := h.buildFilter(ctx, spec, names, prev)
 		if err != nil {
-			errs = append(errs, loadError(spec, err))
+			errs = append(errs, loadErrors(spec, err)...)
 			continue
 		}
 		c.filters = append(c.filters, f)
-		c.hooks |= f.pool.module.hooks
+	}
+	for _, f := range versionsOf(c.filters) {
+		if h.recorder != nil {
+			f.source = f.sourceOf(f.pool)
+		}
+		if f.pool.shadow == nil {
+			c.hooks |= f.pool.module.hooks
+			c.looks = c.looks || f.looker != nil
+		}
 	}
 	if len(errs) > 0 {
+		h.fetched = nil
 		h.abandon(c.filters)
+		prev.applyQuotas()
 		return nil, errors.Join(errs...)
 	}
+	c.applyQuotas()
+	c.fetched, h.fetched = h.fetched, nil
 	return c, nil
 }
 
 // abandon undoes what a failed Build has made: pools that are in no chain.
 func (h *Host) abandon(filters []filter) {
+	h.releaseLookers(filters)
 	dead := h.releasePools(filters)
 	for _, p := range dead {
+		p.endShadow()
 		p.closeSlots()
 	}
 	h.releaseModules(dead)
+}
+
+// loadErrors are the *LoadErrors of one filter: one, or one for each place in its
+// configuration that its schema refuses.
+func loadErrors(spec Spec, err error) []error {
+	var candidate *candidateError
+	if errors.As(err, &candidate) {
+		all := loadErrors(candidate.spec, candidate.err)
+		for _, err := range all {
+			if load := new(LoadError); errors.As(err, &load) {
+				load.Candidate = true
+			}
+		}
+		return all
+	}
+	var refused schemaErrors
+	if errors.As(err, &refused) {
+		return refused.loadErrors(spec)
+	}
+	return []error{loadError(spec, err)}
 }
 
 // loadError says which filter an error is about.
@@ -74,12 +106,19 @@ func loadError(spec Spec, err error) *LoadError {
 		e.Cause, e.Remedy = own.cause, own.remedy
 	case errors.As(err, &metered):
 		e.Cause, e.Remedy = metered.Cause, metered.Remedy
+	default:
+		if refused := sourceRefusal(err); refused != nil {
+			e.Cause, e.Remedy = refused.Cause, refused.Remedy
+		}
 	}
 	return e
 }
 
-func (s Spec) file() string {
-	if strings.HasPrefix(s.Plugin, builtinPrefix) || s.Plugin == "" || filepath.IsAbs(s.Plugin) {
+// file is where the plugin is, as it may be shown.
+func (s Spec) file() string { return source.Show(s.location()) }
+
+func (s Spec) location() string {
+	if strings.HasPrefix(s.Plugin, builtinPrefix) || s.Plugin == "" || source.IsRemote(s.Plugin) || filepath.IsAbs(s.Plugin) {
 		return s.Plugin
 	}
 	return filepath.Join(s.Dir, s.Plugin)
@@ -94,50 +133,83 @@ func (h *Host) buildFilter(ctx context.Context, spec Spec, names map[string]bool
 		return filter{}, refuse("give each filter its own name", "another filter has the same name")
 	}
 	names[s.Name] = true
-	wasm, err := h.readPlugin(&s.Spec)
+	f, err := h.buildVersion(ctx, &s, prev, nil)
+	if err == nil && s.Candidate != nil {
+		if err = h.addCandidate(ctx, &f, prev); err != nil {
+			h.abandon([]filter{f})
+		}
+	}
+	return f, err
+}
+
+// buildVersion loads one version of a filter: active is nil, or, of a candidate,
+// the version that it is tried out beside.
+func (h *Host) buildVersion(ctx context.Context, s *settings, prev *Chain, active *filter) (filter, error) {
+	wasm, from, err := h.readPlugin(ctx, &s.Spec)
 	if err != nil {
 		return filter{}, err
 	}
-	set, err := h.keySet(&s)
+	set, err := h.keySet(s)
 	if err != nil {
 		return filter{}, err
 	}
-	key := poolKey{moduleKey{sha256.Sum256(wasm), s.pages}, s.Name, string(s.Config)}
-	if p := h.share(prev, key, set); p != nil {
+	key := poolKey{module: moduleKey{sha256.Sum256(wasm), s.pages}, name: s.Name, config: string(s.Config)}
+	known := prev.keysOf(s.Name)
+	if active != nil {
+		known = active.pool.keys
+		if active.Candidate.Role == RoleShadow {
+			key.beside = besideKey(active.pool)
+		}
+	}
+	p := h.share(prev, key, set, active)
+	shared := p != nil
+	if shared {
 		closeKeys(set) // it was never started
-		if err := s.suits(p.module); err != nil {
+		if err := s.suits(h, p.module); err != nil {
 			h.abandon([]filter{{pool: p}})
 			return filter{}, err
 		}
-		return filter{s, p}, nil
-	}
-	p, err := h.makePool(ctx, &s, wasm, key, set, prev)
-	if err != nil {
+	} else if p, err = h.makePool(ctx, s, wasm, key, set, known); err != nil {
 		closeKeys(set)
 		return filter{}, err
 	}
-	h.warn(&s, p.module)
-	return filter{s, p}, nil
+	f := filter{settings: *s, pool: p, origin: from}
+	if key.beside == ([32]byte{}) { // a shadow is told what the active version's lookup found
+		f.looker = h.takeLooker(s, prev, active)
+	}
+	if !shared {
+		h.warn(s, p.module)
+		if p.module.fixtures && !strings.HasPrefix(s.Plugin, builtinPrefix) {
+			f.unproved = wasm
+		}
+	}
+	return f, nil
 }
 
 // makePool loads the module, starts instances of it, and fetches keys, in this
 // order: what needs the network comes last.
-func (h *Host) makePool(ctx context.Context, s *settings, wasm []byte, key poolKey, set *keys.Set, prev *Chain) (*pool, error) {
+func (h *Host) makePool(ctx context.Context, s *settings, wasm []byte, key poolKey, set, known *keys.Set) (*pool, error) {
 	m, err := h.load(key.module, wasm)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.suits(m); err != nil {
+	if err := s.suits(h, m); err != nil {
 		h.releaseModule(m)
 		return nil, err
 	}
-	p, fail := newPool(h, m, key, set)
+	if m.config != nil {
+		if err := m.config.check(s.Config); err != nil {
+			h.releaseModule(m)
+			return nil, err
+		}
+	}
+	p, fail := newPool(h, m, key, set, s.Quota)
 	if fail != nil {
 		h.releaseModule(m)
 		return nil, startRefusal(fail)
 	}
 	h.adopt(p)
-	if err := p.startKeys(ctx, prev); err != nil {
+	if err := p.startKeys(ctx, known); err != nil {
 		h.abandon([]filter{{pool: p}})
 		return nil, err
 	}
@@ -146,13 +218,16 @@ func (h *Host) makePool(ctx context.Context, s *settings, wasm []byte, key poolK
 
 // suits completes the settings, and refuses those that do not go with what the
 // plugin is.
-func (s *settings) suits(m *module) error {
+func (s *settings) suits(h *Host, m *module) error {
 	if err := s.complete(m); err != nil {
 		return err
 	}
 	if s.failOpen && m.hooks.has(router.HookConnect) {
 		return refuse("set on_failure: deny: if the filter failed, anyone would be let in",
 			"on_failure: continue does not go with a filter that has on_connect")
+	}
+	if err := s.planLookup(h, m); err != nil {
+		return err
 	}
 	return m.checkGrants(s.caps)
 }
@@ -212,52 +287,4 @@ func (h *Host) load(key moduleKey, wasm []byte) (*module, error) {
 	m.refs = 1
 	h.modules[key] = m
 	return m, nil
-}
-
-// readPlugin reads a plugin's file, at most MaxModule bytes.
-func (h *Host) readPlugin(s *Spec) ([]byte, error) {
-	var file fs.File
-	var err error
-	if name, ok := strings.CutPrefix(s.Plugin, builtinPrefix); ok {
-		if file, err = h.openBuiltin(name); err != nil {
-			return nil, err
-		}
-	} else {
-		file, err = os.Open(s.file())
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, refuse("check the path: it is relative to the configuration file", "the file does not exist")
-	}
-	if err != nil {
-		return nil, refuse("", "the file cannot be read: %v", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		return nil, refuse("name a .wasm file", "it is not a regular file")
-	}
-	wasm, err := io.ReadAll(io.LimitReader(file, MaxModule+1))
-	if err != nil {
-		return nil, refuse("", "the file cannot be read: %v", err)
-	}
-	return wasm, nil
-}
-
-func (h *Host) openBuiltin(name string) (fs.File, error) {
-	if h.builtins == nil {
-		return nil, refuse("name a .wasm file", "there are no built-in filters here")
-	}
-	if wire.CheckName([]byte(name)) == "" && fs.ValidPath(name) && !strings.Contains(name, "/") {
-		if file, err := h.builtins.Open(name + "/" + name + ".wasm"); err == nil {
-			return file, nil
-		}
-	}
-	var have []string
-	entries, _ := fs.ReadDir(h.builtins, ".")
-	for _, e := range entries {
-		if _, err := fs.Stat(h.builtins, e.Name()+"/"+e.Name()+".wasm"); err == nil {
-			have = append(have, e.Name())
-		}
-	}
-	return nil, refuse("there are: "+strings.Join(have, ", "), "there is no built-in filter %q", name)
 }

@@ -28,6 +28,8 @@ type compiler struct {
 	log *slog.Logger
 	dir string // the folder; "": there is none
 
+	recorded bool // the host has a recorder
+
 	// Guarded by compiling.
 	cached wazero.Runtime // nil: there is no usable folder
 	plain  wazero.Runtime // made when it is needed
@@ -59,6 +61,9 @@ func openCache(dir string) (wazero.CompilationCache, error) {
 	info, err := os.Stat(dir)
 	if err == nil && info.Mode().Perm()&0o022 != 0 {
 		err = fmt.Errorf("others may write to it (%s): it would hold executable code; chmod 700 it", info.Mode().Perm())
+	}
+	if err == nil {
+		err = checkOwner(info)
 	}
 	if err != nil {
 		_ = cache.Close(context.Background())

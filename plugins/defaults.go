@@ -14,6 +14,9 @@ type defaults struct {
 	Query        []string `json:"query"`
 	Cookies      []string `json:"cookies"`
 	Capabilities []string `json:"capabilities"`
+
+	// Lookup says that the filter is of no use without one.
+	Lookup bool `json:"lookup"`
 }
 
 // complete fills in what the settings of a bundled filter do not name. A list
@@ -25,6 +28,10 @@ func (s *settings) complete(m *module) error {
 	var d defaults
 	if err := json.Unmarshal(m.meta, &d); err != nil {
 		return fmt.Errorf("its section sluice.meta cannot be read: %w", err)
+	}
+	if d.Lookup && s.Lookup == nil {
+		return refuse("add a lookup to its entry, as its README shows: lookup: {http: {url: ..., method: POST}}",
+			"it decides by what a lookup finds, and its entry has none")
 	}
 	if s.Headers == nil {
 		for _, name := range d.Headers {

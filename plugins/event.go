@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/http"
 
+	"sluice/plugins/lookup"
 	"sluice/router"
 )
 
@@ -46,6 +47,7 @@ const (
 	outputsSize = eventSize - outputs
 
 	flagFromServer = 1
+	lookupShift    = 1 // of the two bits that say how a lookup ended
 
 	// inputsAt is where the inputs begin. The eight bytes between the struct and
 	// the payload are zero: what empty inputs point at.
@@ -84,12 +86,19 @@ type question struct {
 	state        []byte
 	stateVersion uint32
 	meta         []meta
+	lookup       []byte
+	lookupStatus lookup.Status
+
+	record *Record // of the event; nil: there is none
+
+	answered bool // the lookup of the next filter has been made
+	pinned   bool // see Chain.pin
 }
 
 // size is how many bytes of the guest's buffer the question takes.
 func (q *question) size() int {
 	n := inputsAt + len(q.payload) + len(q.room) + len(q.user) + len(q.event.Target) + len(q.claims) +
-		len(q.state) + len(q.event.Remote) + 7
+		len(q.state) + len(q.event.Remote) + len(q.lookup) + 8
 	if len(q.meta) > 0 {
 		n += 7 + metaEntry*len(q.meta)
 		for i := range q.meta {
@@ -105,9 +114,9 @@ func (q *question) write(view []byte, base uint32) {
 	le := binary.LittleEndian
 	e := q.event
 	head := view[:inputsAt:inputsAt]
-	flags := uint32(0)
+	flags := uint32(q.lookupStatus) << lookupShift
 	if e.FromServer {
-		flags = flagFromServer
+		flags |= flagFromServer
 	}
 	le.PutUint32(head[inSize:], eventSize)
 	le.PutUint32(head[inHook:], uint32(e.Hook))
@@ -129,7 +138,7 @@ func (q *question) write(view []byte, base uint32) {
 	at = putBytes(view, base, at, inClaims, q.claims)
 	at = putBytes(view, base, at, inState, q.state)
 	at = putString(view, base, at, inRemote, e.Remote)
-	putSpan(view, inLookup, base+emptyAt, 0)
+	at = putBytes(view, base, at, inLookup, q.lookup)
 	if len(q.meta) == 0 {
 		putSpan(view, inMeta, base+emptyAt, 0)
 		return

@@ -27,12 +27,13 @@ const (
 	CauseGuest             // the guest reported its own failure by a negative verdict
 	CauseUnavailable       // no instance: the last one was discarded and its successor is not ready
 	CauseOverloaded        // no lane became free in time
+	CauseLookup            // what it needs to know could not be fetched
 	numCauses
 )
 
 var causeWords = [numCauses]string{
 	"", "timeout", "stack", "trap", "exit", "internal", "bad_pointer", "bad_utf8", "bad_json", "bad_verdict",
-	"bad_value", "not_allowed", "too_big", "guest_error", "unavailable", "overloaded",
+	"bad_value", "not_allowed", "too_big", "guest_error", "unavailable", "overloaded", "lookup",
 }
 
 func (c Cause) String() string { return causeWords[c] }
@@ -51,6 +52,7 @@ var (
 	errTimeout    = errors.New("out of time")
 	errStack      = errors.New("recursion too deep")
 	errBadPointer = errors.New("a pointer passed to the host lies outside the memory")
+	errRandom     = errors.New("there are no random bytes")
 )
 
 // exitError is proc_exit or abort.
@@ -94,6 +96,8 @@ func classify(err error) *failure {
 		return &failure{cause: CauseExit, detail: exit.what}
 	case errors.Is(err, errStack), strings.Contains(detail, "stack overflow"):
 		return &failure{cause: CauseStack, detail: errStack.Error()}
+	case errors.Is(err, errRandom):
+		return &failure{cause: CauseInternal, detail: detail}
 	case strings.Contains(trace, "Go runtime stack trace:"):
 		return &failure{cause: CauseInternal, detail: err.Error()}
 	}
@@ -110,10 +114,21 @@ type LoadError struct {
 	File   string // what it was loaded from
 	Cause  string // what is wrong
 	Remedy string // what to do about it; may be ""
+
+	// Pointer is where in the filter's config its schema found the fault, as a
+	// JSON pointer (RFC 6901); "" may be the whole of it, or that it is no such
+	// fault.
+	Pointer string
+
+	// Candidate says that it is the filter's candidate that cannot be used.
+	Candidate bool
 }
 
 func (e *LoadError) Error() string {
 	where := fmt.Sprintf("filter %q", e.Filter)
+	if e.Candidate {
+		where = "the candidate of " + where
+	}
 	if e.File != "" {
 		where += " (" + e.File + ")"
 	}

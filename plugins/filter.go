@@ -3,6 +3,7 @@ package plugins
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"time"
 
 	"sluice/router"
@@ -12,7 +13,15 @@ import (
 // cannot observe.
 type filter struct {
 	settings
-	pool *pool
+	pool   *pool
+	looker *looker // nil: it has no lookup
+
+	canary *canary    // nil: none is tried out
+	shadow *shadowing // nil: none is tried out
+	origin origin     // of its module
+	source *Source    // nil: there is no recorder
+
+	unproved []byte // its module, if that carries fixtures and was loaded anew; see Chain.TakeUnproved
 }
 
 // applies reports whether the filter judges the event as it stands now, with
@@ -48,27 +57,52 @@ func (f *filter) run(lane int, q *question, id *identity) (stop bool) {
 			return true
 		}
 	}
+	var beside *copied
+	if f.shadow != nil {
+		beside = f.shadow.copy(q, in)
+	}
 	s.calls++
 	var begin int64
 	timed := s.calls%sampleEvery == 1
 	if timed {
 		begin = nanotime()
 	}
+	if q.record != nil {
+		f.beginRecord(in, q)
+	}
 	verdict, out, fail := in.ask(q, f.Time)
 	if timed {
 		p.observe(s, time.Duration(nanotime()-begin))
 	}
 	if fail != nil {
+		if beside != nil {
+			beside.offer(in, answer{}, fail)
+		}
+		in.trace(q.event.Hook, verdict, fail)
+		in.recordEnd(nil, fail)
 		return f.failed(s, in, q, fail)
 	}
 	if verdict == int32(router.Continue) && changesNothing(out) { // the common case
+		if beside != nil {
+			beside.offer(in, answer{}, nil)
+		}
+		in.trace(q.event.Hook, verdict, nil)
+		in.recordEnd(nil, nil)
 		s.verdicts[router.Continue]++
 		s.settle()
 		return false
 	}
 	a, cause := f.read(in, q, out, verdict)
 	if cause != CauseNone {
-		return f.failed(s, in, q, &failure{cause: cause, detail: badAnswer(cause, verdict)})
+		fail = &failure{cause: cause, detail: badAnswer(cause, verdict)}
+	}
+	if beside != nil {
+		beside.offer(in, a, fail)
+	}
+	in.trace(q.event.Hook, verdict, fail)
+	in.recordEnd(&a, fail)
+	if fail != nil {
+		return f.failed(s, in, q, fail)
 	}
 	stop = f.take(&a, in, q, id)
 	s.verdicts[a.action]++
@@ -218,3 +252,5 @@ func keepState(states *[]router.State, filter string, version uint32, data []byt
 		*states = append(*states, router.State{Filter: filter, Version: version, Data: bytes.Clone(data)})
 	}
 }
+
+func itoa(n int32) string { return strconv.FormatInt(int64(n), 10) }

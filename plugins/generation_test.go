@@ -277,3 +277,29 @@ func TestAnEmptyStateIsForgotten(t *testing.T) {
 		t.Errorf("states %v, want none", *e.States)
 	}
 }
+
+func TestAParkedChainJudgesAgainWhenItIsResumed(t *testing.T) {
+	h := newTestHost(t, HostOptions{})
+	first := h.chain(nil, configured(`"one"`), guest("noop"))
+	second := h.chain(first, configured(`"two"`), guest("noop"))
+	first.Park()
+	if err := first.Judge(message(`1`)); !errors.Is(err, router.ErrRetired) {
+		t.Errorf("a parked chain judges: %v", err)
+	}
+	if s := h.Stats(); s.Filters != 3 {
+		t.Errorf("%d filters are held, want 3: one of them is shared", s.Filters)
+	}
+	first.Resume()
+	second.Retire()
+	if got := configOf(t, first); got != `"one"` {
+		t.Errorf("the resumed chain is configured %s", got)
+	}
+	if s := h.Stats(); s.Filters != 2 {
+		t.Errorf("%d filters are held, want 2", s.Filters)
+	}
+	first.Park()
+	first.Retire()
+	if s := h.Stats(); s.Filters != 0 || s.Modules != 0 {
+		t.Errorf("after a parked chain was retired, %+v are held", s)
+	}
+}

@@ -2,12 +2,17 @@ package plugins
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
 
-	"sluice/plugins/keys"
+	"sluice/plugins/lookup"
+	"sluice/plugins/source"
+	"sluice/router"
 )
 
 // HostOptions configure a host. The zero value works.
@@ -28,9 +33,33 @@ type HostOptions struct {
 	// <name>/<name>.wasm. nil: there are none.
 	Builtins fs.FS
 
-	// Now is the clock that guests see; nil: time.Now. Time limits keep to the
-	// real one.
+	// Sources reads plugins from files and from other machines; nil: one that
+	// keeps nothing on disk.
+	Sources *source.Reader
+
+	// Now is the clock that guests see, and that what they keep on the node goes
+	// by; nil: time.Now. Time limits keep to the real one. It is read under locks,
+	// so it must neither wait nor call the host.
 	Now func() time.Time
+
+	// Random is where guests' random bytes come from; nil: crypto/rand. It must
+	// be safe for concurrent use.
+	Random io.Reader
+
+	// Tracer is told of every call into a filter; nil: nobody is.
+	Tracer Tracer
+
+	// Recorder is told of events; nil: nobody is, and nothing is paid for it.
+	Recorder Recorder
+
+	// Redis is where lookups of Redis keys are made; nil: there is none, and
+	// filters with such a lookup are refused. If it is an io.Closer, Host.Close
+	// closes it.
+	Redis lookup.RedisClient
+
+	// Lookup, if set, answers all lookups in place of the network. It is for
+	// tests of filters.
+	Lookup func(filter string, e *router.Event) lookup.Result
 }
 
 // Host loads filters and runs them.
@@ -41,20 +70,31 @@ type Host struct {
 	compiler *compiler
 	reports  *reports
 	builtins fs.FS
+	sources  *source.Reader
 	log      *slog.Logger
 	now      func() time.Time
+	clock    func() int64 // see clockOf
+	random   io.Reader
+	tracer   Tracer   // nil: none
+	recorder Recorder // nil: none
+	oracle   Oracle   // the recorder, if it is one
 	started  time.Time
+	redis    lookup.RedisClient                                 // nil: none
+	answers  func(filter string, e *router.Event) lookup.Result // in place of lookups; nil: they are made
 
 	spareWait time.Duration // see spareWait
 
-	building sync.Mutex // held by Build: one at a time
+	building sync.Mutex       // held by Build: one at a time
+	fetched  []*source.Module // by the Build under way, from other machines; guarded by building
 
 	// Guarded by mu.
 	mu      sync.Mutex
 	closed  bool
 	pools   map[*pool]struct{}
 	modules map[moduleKey]*module
-	spares  sync.WaitGroup // goroutines that make spare instances; added to under mu
+	lookers map[*looker]struct{}
+	spaces  map[string]*space // by the filter's name
+	spares  sync.WaitGroup    // goroutines that make spare instances; added to under mu
 }
 
 // NewHost starts a host. Close ends it.
@@ -62,8 +102,15 @@ func NewHost(o HostOptions) (*Host, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	clock := clockOf(&o)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Sources == nil {
+		o.Sources = source.New(source.Options{Log: o.Log})
 	}
 	compiler, err := newCompiler(o.CacheDir, o.Log)
 	if err != nil {
@@ -74,20 +121,31 @@ func NewHost(o HostOptions) (*Host, error) {
 		compiler: compiler,
 		reports:  newReports(o.Log),
 		builtins: o.Builtins,
+		sources:  o.Sources,
 		log:      o.Log,
 		now:      o.Now,
+		clock:    clock,
+		random:   o.Random,
+		tracer:   o.Tracer,
+		recorder: o.Recorder,
 		started:  o.Now(),
+		redis:    o.Redis,
+		answers:  o.Lookup,
 		pools:    make(map[*pool]struct{}),
 		modules:  make(map[moduleKey]*module),
+		lookers:  make(map[*looker]struct{}),
+		spaces:   make(map[string]*space),
 
 		spareWait: spareWait,
 	}
+	h.oracle, _ = o.Recorder.(Oracle)
+	compiler.recorded = o.Recorder != nil
 	h.slow = newGate(len(h.lanes.all))
 	return h, nil
 }
 
-// Close ends the host and everything that it runs. Events that are judged
-// later fail as "unavailable".
+// Close ends the host and everything that it runs, lookups that are under way
+// included. Events that are judged later fail as "unavailable".
 func (h *Host) Close(ctx context.Context) error {
 	h.building.Lock()
 	defer h.building.Unlock()
@@ -101,18 +159,25 @@ func (h *Host) Close(ctx context.Context) error {
 	for p := range h.pools {
 		all = append(all, p)
 	}
+	var asking []*looker
+	for l := range h.lookers {
+		asking = append(asking, l)
+	}
 	h.mu.Unlock()
+	for _, l := range asking {
+		l.asks.Close()
+	}
 	for _, p := range all {
 		p.retire()
 	}
-	h.lanes.visit(func(i int) {
-		for _, p := range all {
-			p.closeSlot(i)
-		}
-	})
+	h.closePools(all)
 	h.spares.Wait()
 	h.reports.close()
-	return h.compiler.close(ctx)
+	err := h.compiler.close(ctx)
+	if c, ok := h.redis.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }
 
 // begin counts a goroutine that makes a spare, unless the host is closed.
@@ -128,23 +193,6 @@ func (h *Host) begin() bool {
 
 func (h *Host) end() { h.spares.Done() }
 
-// share adds a reference to the pool of prev that has the key, if there is one
-// with the same keys to verify with.
-func (h *Host) share(prev *Chain, key poolKey, set *keys.Set) *pool {
-	if prev == nil {
-		return nil
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i := range prev.filters {
-		if p := prev.filters[i].pool; p.key == key && p.refs > 0 && sameKeys(p.keys, set) {
-			p.refs++
-			return p
-		}
-	}
-	return nil
-}
-
 // adopt makes a new pool known, with one reference.
 func (h *Host) adopt(p *pool) {
 	h.mu.Lock()
@@ -157,10 +205,13 @@ func (h *Host) adopt(p *pool) {
 // that have none left. Their lanes' instances are still open.
 func (h *Host) releasePools(filters []filter) (dead []*pool) {
 	h.mu.Lock()
-	for i := range filters {
-		p := filters[i].pool
+	for _, f := range versionsOf(filters) {
+		p := f.pool
 		if p.refs--; p.refs == 0 {
 			delete(h.pools, p)
+			if p.shadow == nil {
+				h.releaseSpaceLocked(p.key.name)
+			}
 			dead = append(dead, p)
 		}
 	}
@@ -169,6 +220,23 @@ func (h *Host) releasePools(filters []filter) (dead []*pool) {
 		p.retire()
 	}
 	return dead
+}
+
+// closePools closes the instances of retired pools when nobody uses them any more.
+func (h *Host) closePools(pools []*pool) {
+	h.lanes.visit(func(i int) {
+		for _, p := range pools {
+			if p.shadow == nil {
+				p.closeSlot(i)
+			}
+		}
+	})
+	for _, p := range pools {
+		if p.shadow != nil {
+			p.endShadow()
+			p.closeSlots()
+		}
+	}
 }
 
 // releaseModules takes the pools' references off their modules.

@@ -1,51 +1,13 @@
 package plugins
 
 import (
-	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 )
-
-// capability is a set of host functions that a filter may import.
-type capability uint8
-
-const (
-	capLog capability = 1 << iota
-	capNow
-	capRandom
-	capVerify
-)
-
-var capabilityWords = []struct {
-	word string
-	cap  capability
-}{{"log", capLog}, {"now", capNow}, {"random", capRandom}, {"verify", capVerify}}
-
-// laterCapabilities are in the ABI, but not offered by this version: a filter
-// that imports one gets a stub that answers "unsupported".
-var laterCapabilities = []string{"metric_add", "counter_add", "bucket_take", "kv_get", "kv_set"}
-
-func parseCapabilities(words []string) (capability, error) {
-	var set capability
-next:
-	for _, w := range words {
-		for _, c := range capabilityWords {
-			if c.word == w {
-				set |= c.cap
-				continue next
-			}
-		}
-		if slices.Contains(laterCapabilities, w) {
-			return 0, fmt.Errorf("capabilities: %s is not offered by this version; it offers log, now, random and verify", w)
-		}
-		return 0, fmt.Errorf("capabilities: %q does not exist; there are log, now, random and verify", w)
-	}
-	return set, nil
-}
 
 // Modules that a guest may import from.
 const (
@@ -58,6 +20,8 @@ const (
 const (
 	resultArgument    = -1
 	resultUnsupported = -2
+	resultNotFound    = -3
+	resultQuota       = -4
 	resultUnavailable = -5
 )
 
@@ -76,10 +40,10 @@ type hostFunc struct {
 	params, results []byte
 	grant           capability // 0: always granted
 	call            func(in *instance, mod api.Module, stack []uint64)
+	cost            int // fuel of each call, beside hostCost
 }
 
-// known finds what is offered under a name. deferred means that the ABI knows
-// the name, but this version does not offer it.
+// known finds what is offered under a name.
 func known(module, name string) (fn hostFunc, ok bool) {
 	switch module {
 	case moduleSluice:
@@ -93,14 +57,20 @@ func known(module, name string) (fn hostFunc, ok bool) {
 }
 
 var sluiceFuncs = map[string]hostFunc{
-	"log":    {[]byte{i32, i32, i32}, nil, capLog, hostLog},
-	"now":    {nil, []byte{i64}, capNow, hostNow},
-	"random": {[]byte{i32, i32}, []byte{i32}, capRandom, hostRandom},
-	"verify": {[]byte{i32, i32, i32, i32, i32, i32, i32, i32}, []byte{i32}, capVerify, hostVerify},
+	"log":    {[]byte{i32, i32, i32}, nil, capLog, hostLog, 0},
+	"now":    {nil, []byte{i64}, capNow, hostNow, 0},
+	"random": {[]byte{i32, i32}, []byte{i32}, capRandom, hostRandom, 0},
+	"verify": {[]byte{i32, i32, i32, i32, i32, i32, i32, i32}, []byte{i32}, capVerify, hostVerify, 0},
+
+	"metric_add":  {[]byte{i32, i32, i64}, []byte{i32}, capMetricAdd, hostMetricAdd, keepCost},
+	"counter_add": {[]byte{i32, i32, i64, i64}, []byte{i64}, capCounterAdd, hostCounterAdd, keepCost},
+	"bucket_take": {[]byte{i32, i32, i64, i64, i64}, []byte{i64}, capBucketTake, hostBucketTake, keepCost},
+	"kv_get":      {[]byte{i32, i32, i32, i32}, []byte{i32}, capKVGet, hostKVGet, keepCost},
+	"kv_set":      {[]byte{i32, i32, i32, i32, i64}, []byte{i32}, capKVSet, hostKVSet, keepCost},
 }
 
 var envFuncs = map[string]hostFunc{
-	"abort": {[]byte{i32, i32, i32, i32}, nil, 0, hostAbort},
+	"abort": {[]byte{i32, i32, i32, i32}, nil, 0, hostAbort, 0},
 }
 
 // maxRandom is how many random bytes one call gives.
@@ -114,6 +84,7 @@ func hostLog(in *instance, mod api.Module, stack []uint64) {
 	if !ok {
 		panic(errBadPointer)
 	}
+	whole := line
 	line = line[:min(len(line), maxLog)]
 	in.charge(mod, 4*len(line))
 	level := slog.LevelInfo
@@ -125,11 +96,28 @@ func hostLog(in *instance, mod api.Module, stack []uint64) {
 	case 3:
 		level = slog.LevelError
 	}
+	if s := in.pool.shadow; s != nil {
+		s.mirror.lines.Add(1)
+		return
+	}
 	in.pool.host.reports.guestLine(in.pool, level, strings.ToValidUTF8(string(line), "\uFFFD"))
+	if t := in.pool.host.tracer; t != nil {
+		t.Logged(in.pool.key.name, level, strings.ToValidUTF8(string(whole), "\uFFFD"))
+	}
 }
 
 func hostNow(in *instance, _ api.Module, stack []uint64) {
-	stack[0] = uint64(in.pool.host.now().UnixNano())
+	stack[0] = in.hostTime()
+}
+
+// hostTime is the clock that guests see, in Unix nanoseconds.
+func (in *instance) hostTime() uint64 {
+	if n := in.replay(askNow, nil, [3]uint64{}); n != nil {
+		return n.result
+	}
+	now := uint64(in.pool.host.now().UnixNano())
+	in.note(askNow, nil, [3]uint64{}, now, nil)
+	return now
 }
 
 func hostRandom(in *instance, mod api.Module, stack []uint64) {
@@ -148,7 +136,15 @@ func fillRandom(in *instance, mod api.Module, ptr, n uint32) {
 		panic(errBadPointer)
 	}
 	in.charge(mod, 8*len(b))
-	_, _ = rand.Read(b) // never fails
+	args := [3]uint64{uint64(n)}
+	if said := in.replay(askRandom, nil, args); said != nil {
+		copy(b, said.data)
+		return
+	}
+	defer in.noteBytes(askRandom, args, b)
+	if _, err := io.ReadFull(in.pool.host.random, b); err != nil { // never of crypto/rand
+		panic(fmt.Errorf("%w: %w", errRandom, err))
+	}
 }
 
 // hostAbort is AssemblyScript's env.abort(message, file, line, column); its

@@ -45,6 +45,7 @@ type instance struct {
 	hooks        [router.HookDisconnect + 1]api.Function
 	stateVersion uint32
 	startPages   uint32
+	traced       bool // the host has a tracer
 
 	// Owned by the holder.
 	creating context.Context // answers wazero's questions while it instantiates, else nil
@@ -56,8 +57,13 @@ type instance struct {
 	aside    int64           // when it started or last stepped aside, by nanotime
 	slices   int             // of fuel that the call under way has used
 	excused  time.Duration   // by which its deadline has been moved
+	fuelAt   int64           // when the call under way began; of a tracer
+	refilled int64           // by which its fuel has been replenished since; of a tracer
 	args     [2]uint64
 	tail     tail
+	noted    *notes // where the host's answers are noted for a candidate, or nil
+	replayed *notes // those that a candidate gets, or nil
+	tape     *tape  // of the call under way; nil: it is not recorded
 }
 
 var _ context.Context = (*instance)(nil)
@@ -91,7 +97,9 @@ func (in *instance) yield(mod api.Module) {
 		fuel, _ = meterGlobals(mod)
 	}
 	in.slices++
-	if left := int64(fuel.Get()); left < 0 { // more than a slice's worth, of work that was charged at once
+	left := int64(fuel.Get())
+	in.refilled += meter.Slice - left
+	if left < 0 { // more than a slice's worth, of work that was charged at once
 		in.slices += int(-left / meter.Slice)
 	}
 	if !in.startClock() && in.slices > minSlices {
@@ -99,7 +107,7 @@ func (in *instance) yield(mod api.Module) {
 		if now > in.deadline {
 			panic(errTimeout)
 		}
-		if in.ready && now > in.aside+int64(slowLoop) {
+		if in.ready && now > in.aside+int64(in.pool.patience) {
 			in.stepAside(now)
 		}
 	}
@@ -113,6 +121,9 @@ func (in *instance) startClock() (started bool) {
 	}
 	in.aside = nanotime()
 	in.deadline = in.aside + int64(in.limit)
+	if in.ready {
+		in.pool.inFlight.Add(1)
+	}
 	return true
 }
 
@@ -192,12 +203,17 @@ func (in *instance) reserve(n int) *failure {
 // memory, good until the guest runs again.
 func (in *instance) ask(q *question, limit time.Duration) (verdict int32, out []byte, fail *failure) {
 	in.begin(limit)
+	in.beginTrace()
 	if n := q.size(); n > int(in.capacity) {
-		if fail = in.reserve(n); fail != nil {
-			return 0, nil, fail
-		}
+		fail = in.reserve(n)
 	}
-	return in.put(q)
+	if fail == nil {
+		verdict, out, fail = in.put(q)
+	}
+	if in.deadline != 0 {
+		in.pool.inFlight.Add(-1)
+	}
+	return verdict, out, fail
 }
 
 // put writes the question into the buffer, which is large enough, and calls the

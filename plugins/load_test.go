@@ -37,8 +37,13 @@ func TestSettingsThatMakeNoSenseAreRefused(t *testing.T) {
 		{func(s *Spec) { s.Config = bytes.Repeat([]byte(" "), MaxConfig+1) }, "more than 1 MiB"},
 		{func(s *Spec) { s.Rooms = []string{""} }, "rooms"},
 		{func(s *Spec) { s.May.Reroute = []string{"a", "***"} }, "may.reroute"},
-		{func(s *Spec) { s.Capabilities = []string{"log", "file"} }, `"file" does not exist; there are log, now, random and verify`},
-		{func(s *Spec) { s.Capabilities = []string{"kv_get"} }, "kv_get is not offered by this version"},
+		{func(s *Spec) { s.Capabilities = []string{"log", "file"} }, `"file" does not exist; there are log, now, random, verify, metric_add, counter_add, bucket_take, kv_get and kv_set`},
+		{func(s *Spec) { s.Quota.Counters = -1 }, "limits.counters: -1 is not between 1 and 10000000"},
+		{func(s *Spec) { s.Quota.Counters = MaxCounters + 1 }, "limits.counters"},
+		{func(s *Spec) { s.Quota.Values = -1 }, "limits.values: -1 bytes"},
+		{func(s *Spec) { s.Quota.Values = MaxValues + 1 }, "limits.values"},
+		{func(s *Spec) { s.Quota.Series = -1 }, "limits.series: -1 is not between 1 and 1000"},
+		{func(s *Spec) { s.Quota.Series = MaxSeries + 1 }, "limits.series"},
 		{func(s *Spec) { s.Headers = []string{""} }, "headers"},
 		{func(s *Spec) { s.Cookies = []string{"\xff"} }, "cookies"},
 	} {
@@ -121,7 +126,7 @@ func TestAFilterForALaterHostRunsAndIsWarnedOf(t *testing.T) {
 	if v := say(t, c, `1`); v.Failure != "" {
 		t.Errorf("%+v", *v)
 	}
-	for _, name := range []string{"sluice.kv_get", "sluice.bucket_take", "wasi_snapshot_preview1.path_open"} {
+	for _, name := range []string{"sluice.kv_list", "sluice.bucket_peek", "wasi_snapshot_preview1.path_open"} {
 		if !strings.Contains(h.log.String(), "import="+name) {
 			t.Errorf("no warning of %s:\n%s", name, h.log.String())
 		}
@@ -203,7 +208,14 @@ func TestAnUnusableCacheFolderIsDoneWithout(t *testing.T) {
 		return nil
 	})
 	gone := filepath.Join(t.TempDir(), "gone")
-	for what, dir := range map[string]string{"a file": file, "others may write": open, "a damaged entry": damaged, "it vanishes": gone} {
+	folders := map[string]string{"a file": file, "others may write": open, "a damaged entry": damaged, "it vanishes": gone}
+	if os.Geteuid() == 0 { // only root can give a folder away
+		folders["another user's"] = t.TempDir()
+		if err := os.Chown(folders["another user's"], 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, dir := range folders {
 		h := newTestHost(t, HostOptions{CacheDir: dir})
 		if what == "it vanishes" {
 			if err := os.RemoveAll(gone); err != nil {

@@ -66,8 +66,10 @@ type module struct {
 	oddHooks     []string // exports that look like hooks, but of no known one
 	hasInit      bool
 	hasState     bool
-	schema       []byte // the custom section sluice.schema, or nil
-	meta         []byte // the custom section sluice.meta, or nil
+	schema       []byte        // the custom section sluice.schema, or nil
+	config       *configSchema // the same, compiled; or nil
+	meta         []byte        // the custom section sluice.meta, or nil
+	fixtures     bool          // it has a custom section sluice.fixtures
 	runtime      wazero.Runtime
 	compiled     wazero.CompiledModule
 	linked       map[string]api.Module // host modules, by the name they are imported by
@@ -94,18 +96,24 @@ func newModule(c *compiler, wasm []byte, key moduleKey) (*module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &module{key: key, maxPages: metered.MemoryMax, imports: metered.Imports, schema: metered.Custom["sluice.schema"], meta: metered.Custom["sluice.meta"]}
+	m := &module{key: key, maxPages: metered.MemoryMax, imports: metered.Imports, schema: metered.Custom[SectionSchema], meta: metered.Custom[SectionMeta]}
+	_, m.fixtures = metered.Custom[SectionFixtures]
 	if err := m.checkExports(metered); err != nil {
 		return nil, err
 	}
 	if err := m.checkImports(); err != nil {
 		return nil, err
 	}
+	if _, ok := metered.Custom[SectionSchema]; ok {
+		if m.config, err = newConfigSchema(m.schema); err != nil {
+			return nil, err
+		}
+	}
 	m.runtime, m.compiled, err = c.compile(metered.Wasm)
 	if err != nil {
 		return nil, refuse("it is not valid WebAssembly 2.0 (core, SIMD): rebuild it", "%v", err)
 	}
-	if err := m.link(); err != nil {
+	if err := m.link(c.recorded); err != nil {
 		m.close()
 		return nil, err
 	}
@@ -313,7 +321,7 @@ func (m *module) checkGrants(granted capability) error {
 }
 
 // link makes host modules of just the functions that the module imports.
-func (m *module) link() error {
+func (m *module) link(recorded bool) error {
 	ctx := context.Background()
 	builders := make(map[string]wazero.HostModuleBuilder)
 	for _, im := range m.imports {
@@ -326,7 +334,10 @@ func (m *module) link() error {
 		if !ok {
 			fn = hostFunc{params: im.Params, results: im.Results, call: stub(im.Module, im.Results)}
 		}
-		b.NewFunctionBuilder().WithGoModuleFunction(hostCall(fn.call), fn.params, fn.results).Export(im.Name)
+		if recorded {
+			fn = witnessed(im.Module, im.Name, fn)
+		}
+		b.NewFunctionBuilder().WithGoModuleFunction(hostCall(fn.call, hostCost+fn.cost), fn.params, fn.results).Export(im.Name)
 	}
 	m.linked = make(map[string]api.Module)
 	for name, b := range builders {
@@ -343,11 +354,11 @@ func (m *module) link() error {
 	return nil
 }
 
-// hostCall charges for the way into the host and back.
-func hostCall(call func(*instance, api.Module, []uint64)) api.GoModuleFunc {
+// hostCall charges for the way into the host and back, and what it does there.
+func hostCall(call func(*instance, api.Module, []uint64), cost int) api.GoModuleFunc {
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		in := ctx.(*instance)
-		in.charge(mod, hostCost)
+		in.charge(mod, cost)
 		call(in, mod, stack)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"sluice/plugins/keys"
+	"sluice/plugins/store"
 	"sluice/router"
 )
 
@@ -51,6 +52,7 @@ type poolKey struct {
 	module moduleKey
 	name   string
 	config string
+	beside [32]byte // of a shadow: the version that it runs beside, see besideKey; else zero
 }
 
 // pool is the instances of one plugin with one configuration, one for each
@@ -61,17 +63,27 @@ type pool struct {
 	key    poolKey
 	module *module
 	keys   *keys.Set // of verify; nil: none
-	cheap  bool      // instances are replaced in place
+	space  *store.Space
+	cheap  bool // instances are replaced in place
+	loaded time.Time
 	done   chan struct{}
 
-	slots []slot // slot i is owned by the holder of lane i
+	patience time.Duration // slowLoop, or what stands for it
+
+	slots []slot // slot i is owned by the holder of lane i; a shadow's only one by its worker
+
+	shadow *shadow // nil: the pool is on the path of events
 
 	closed     atomic.Bool
 	slow       atomic.Bool
 	slowUntil  atomic.Int64 // nanotime
+	inFlight   atomic.Int64 // calls whose clock has started: short ones are not counted
 	overloaded atomic.Uint64
 	created    atomic.Uint64
 	logLost    atomic.Uint64
+
+	lookupDenied atomic.Uint64 // events refused because of a miss
+	lookupFailed atomic.Uint64 // events refused, or passed by the filter, because of a failure
 
 	// Guarded by Host.mu.
 	refs int
@@ -86,7 +98,8 @@ type slot struct {
 	verdicts  [router.Disconnect + 1]uint64
 	failures  [numCauses]uint64
 	mean      time.Duration // of the timed calls, the latest weighing most
-	timed     int
+	timed     uint64
+	timedFor  time.Duration // of all timed calls
 	history   uint8         // of the last eight timed calls: whether they were slow
 	recycleAt int64         // nanotime
 	renewAt   int64         // nanotime
@@ -97,25 +110,40 @@ type slot struct {
 }
 
 // newPool creates an instance for each lane.
-func newPool(h *Host, m *module, key poolKey, set *keys.Set) (*pool, *failure) {
-	p := &pool{host: h, key: key, module: m, keys: set, done: make(chan struct{}), slots: make([]slot, len(h.lanes.all))}
+func newPool(h *Host, m *module, key poolKey, set *keys.Set, q Quota) (*pool, *failure) {
+	p := &pool{host: h, key: key, module: m, keys: set, loaded: time.Now(), done: make(chan struct{}), slots: make([]slot, len(h.lanes.all))}
+	p.patience = slowLoop
+	if key.beside != ([32]byte{}) {
+		p.patience = shadowLoop
+		p.slots = p.slots[:1]
+		p.shadow = newShadow(p)
+		p.space = h.shadowSpace(p.shadow, key.name, q)
+	} else {
+		p.space = h.takeSpace(key.name, q)
+	}
 	for i := range p.slots {
 		in, f := p.create(StartTime)
 		if f != nil {
 			p.closeSlots()
+			if p.shadow == nil {
+				h.releaseSpace(key.name)
+			}
 			return nil, f
 		}
 		p.cheap = in.slices <= cheapSlices && in.startPages <= cheapPages
 		p.slots[i].in = in
 	}
 	p.spares.fillFirst(p, p.slots[0].in.startPages)
+	if p.shadow != nil {
+		p.shadow.start()
+	}
 	return p, nil
 }
 
 // create makes an instance and runs everything that precedes its first event,
 // within the time.
 func (p *pool) create(limit time.Duration) (in *instance, fail *failure) {
-	in = &instance{pool: p}
+	in = &instance{pool: p, traced: p.host.tracer != nil && p.shadow == nil}
 	defer func() {
 		if r := recover(); r != nil {
 			fail = &failure{cause: CauseInternal, detail: fmt.Sprint(r)}
@@ -180,14 +208,22 @@ func (in *instance) start() *failure {
 	}
 	event := router.Event{Hook: router.HookConfigure, Time: in.pool.host.now().UnixNano()}
 	q := question{event: &event, payload: []byte(in.pool.key.config)}
+	in.beginTrace()
+	verdict, f := in.configure(&q)
+	in.trace(router.HookConfigure, verdict, f)
+	return f
+}
+
+// configure calls on_configure and judges its answer.
+func (in *instance) configure(q *question) (int32, *failure) {
 	if f := in.reserve(q.size()); f != nil {
-		return f.during(exportBuffer)
+		return 0, f.during(exportBuffer)
 	}
-	verdict, out, f := in.put(&q)
+	verdict, out, f := in.put(q)
 	if f != nil {
-		return f.during(hookExports[router.HookConfigure])
+		return 0, f.during(hookExports[router.HookConfigure])
 	}
-	return in.configured(verdict, out)
+	return verdict, in.configured(verdict, out)
 }
 
 // configured judges on_configure's answer: 0 accepts, 2 (deny) refuses with a
@@ -282,6 +318,7 @@ func (p *pool) observe(s *slot, d time.Duration) {
 	if s.timed++; s.timed == 1 {
 		s.mean = d
 	}
+	s.timedFor += d
 	s.mean += (d - s.mean) / 4
 	if s.timed < 8 {
 		return

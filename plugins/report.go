@@ -40,6 +40,7 @@ type reports struct {
 // report is a failure, or a line that a guest logs.
 type report struct {
 	filter, version string
+	shadow          bool // it is about a candidate that runs beside the active version
 	hook            router.Hook
 	fail            *failure
 	level           slog.Level
@@ -48,6 +49,7 @@ type report struct {
 
 type reportKey struct {
 	filter string
+	shadow bool
 	cause  Cause // CauseNone: its own lines
 }
 
@@ -80,7 +82,7 @@ func (r *reports) send(rep report) bool {
 }
 
 func (r *reports) failure(p *pool, hook router.Hook, f *failure) {
-	r.send(report{filter: p.key.name, version: p.module.version(), hook: hook, fail: f})
+	r.send(report{filter: p.key.name, version: p.module.version(), shadow: p.shadow != nil, hook: hook, fail: f})
 }
 
 func (r *reports) guestLine(p *pool, level slog.Level, line string) {
@@ -110,7 +112,7 @@ func (r *reports) run() {
 
 // write logs unless there was too much of the same.
 func (r *reports) write(rep report) {
-	key, allowed := reportKey{rep.filter, CauseNone}, linesPerSecond
+	key, allowed := reportKey{rep.filter, rep.shadow, CauseNone}, linesPerSecond
 	if rep.fail != nil {
 		key.cause, allowed = rep.fail.cause, 1
 	}
@@ -141,5 +143,12 @@ func (r *reports) write(rep report) {
 	if rep.fail.tail != "" {
 		attrs = append(attrs, slog.String("output", strings.ToValidUTF8(rep.fail.tail, "\uFFFD")))
 	}
-	r.log.LogAttrs(context.Background(), slog.LevelError, "a filter failed", attrs...)
+	what := "a filter failed"
+	if rep.fail.cause == CauseLookup {
+		what = "a lookup of a filter failed"
+	}
+	if rep.shadow {
+		what = "a candidate failed beside its filter"
+	}
+	r.log.LogAttrs(context.Background(), slog.LevelError, what, attrs...)
 }

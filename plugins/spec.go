@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"sluice/plugins/keys"
+	"sluice/plugins/lookup"
+	"sluice/plugins/source"
 	"sluice/router"
 	"sluice/router/wire"
 )
@@ -50,8 +52,16 @@ type Spec struct {
 	// required and unique in a chain.
 	Name string
 
-	// Plugin is a .wasm file, absolute or relative to Dir, or builtin:<name>.
+	// Plugin is a .wasm file, absolute or relative to Dir, an https:// URL, an
+	// artifact oci://registry/repository with :tag or @sha256:digest, or
+	// builtin:<name>.
 	Plugin string
+
+	// SHA256 is what the module's digest has to be, in hex. "": anything.
+	SHA256 string
+
+	// Trust is what is demanded of the module, unless it is bundled; nil: nothing.
+	Trust *source.Trust
 
 	// Dir is the base of a relative Plugin; "" is the working directory.
 	Dir string
@@ -66,18 +76,26 @@ type Spec struct {
 	// Empty: {}.
 	Config json.RawMessage
 
+	// PrivateConfig says that there are secrets in Config: no record holds it.
+	PrivateConfig bool
+
 	// Headers, Query and Cookies name what on_connect sees of the upgrade
 	// request. Header names match in any case. nil: nothing, or, of a bundled
 	// filter, what that usually looks at.
 	Headers, Query, Cookies []string
 
 	// Capabilities are the host functions that the filter may import: log, now,
-	// random, verify. nil: none, or, of a bundled filter, those that it uses.
+	// random, verify, metric_add, counter_add, bucket_take, kv_get, kv_set. nil:
+	// none, or, of a bundled filter, those that it uses.
 	Capabilities []string
 
 	// Keys are what verify verifies with; they grant it. The filter never sees
 	// them, and printing a Spec shows none.
 	Keys []keys.Spec
+
+	// Lookup is fetched by the host before the filter is asked, and handed over
+	// with the event; nil: nothing is.
+	Lookup *lookup.Spec
 
 	// May grants what a filter cannot do by default.
 	May May
@@ -93,10 +111,23 @@ type Spec struct {
 	// 0: 1 KiB, at most 4 KiB.
 	StateBytes int
 
+	// Quota bounds what the filter may keep on the node by its capabilities.
+	Quota Quota
+
+	// Candidate is another version that is tried out beside this one; nil: none is.
+	Candidate *Candidate
+
 	// OnFailure says what happens to an event that the filter failed on: deny
 	// (the default), or continue with the next filter. A filter with on_connect
 	// must deny.
 	OnFailure string
+}
+
+// Quota bounds what a filter keeps on the node, over all its instances.
+type Quota struct {
+	Counters int   // counters and buckets; 0: 100,000, at most 10 million
+	Values   int64 // bytes of keys and values of kv_set, and 64 for each; 0: 8 MiB, at most 1 GiB
+	Series   int   // names of metric_add; 0: 32, at most 1000
 }
 
 // May grants a filter verdicts that affect other filters or rooms.
@@ -117,6 +148,8 @@ type settings struct {
 	caps           capability
 	pages          uint32
 	failOpen       bool
+	plan           *lookup.Plan // of Lookup; nil: there is none
+	looksUp        hookSet      // the hooks that the lookup is made for
 }
 
 // check fills in the defaults and refuses what makes no sense. The result's
@@ -203,6 +236,28 @@ func (s *settings) checkLimits() error {
 	}
 	if s.StateBytes < 0 || s.StateBytes > MaxState {
 		return fmt.Errorf("limits.state: %d bytes is not between 0 and 4096", s.StateBytes)
+	}
+	return s.Quota.complete()
+}
+
+// complete fills in the defaults.
+func (q *Quota) complete() error {
+	if q.Counters == 0 {
+		q.Counters = DefaultCounters
+	}
+	if q.Values == 0 {
+		q.Values = DefaultValues
+	}
+	if q.Series == 0 {
+		q.Series = DefaultSeries
+	}
+	switch {
+	case q.Counters < 1 || q.Counters > MaxCounters:
+		return fmt.Errorf("limits.counters: %d is not between 1 and %d", q.Counters, MaxCounters)
+	case q.Values < 1 || q.Values > MaxValues:
+		return fmt.Errorf("limits.values: %d bytes is not between 1 and 1 GiB", q.Values)
+	case q.Series < 1 || q.Series > MaxSeries:
+		return fmt.Errorf("limits.series: %d is not between 1 and %d", q.Series, MaxSeries)
 	}
 	return nil
 }

@@ -1,10 +1,15 @@
 package plugins
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -99,6 +104,32 @@ func TestAFilterThatVerifiesWithoutEndRunsOutOfTime(t *testing.T) {
 	})
 	if s := stats(c); s.Failures["timeout"] != 1 || s.Keys.Results["bad_signature"] < minSlices {
 		t.Errorf("failures %v, keys %v", s.Failures, s.Keys.Results)
+	}
+}
+
+func TestAFilterThatVerifiesDearSignaturesLeavesLanesToOthers(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	es512 := keys.Spec{Alg: "ES512", PEM: keys.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))}
+	c := newTestHost(t, HostOptions{Lanes: 4}).chain(nil, verifying(es512, secretKey("", testSecret)))
+	p := c.filters[0].pool
+	for _, cheap := range []*router.Event{
+		verification("HS256", "", `1`, hs256(testSecret, `1`)), verification("ES384", "", `1`, strings.Repeat("x", 96)), verification("", "", `1`, ""),
+	} {
+		judge(t, c, cheap)
+		if p.slow.Load() {
+			t.Fatalf("after %q it passes the gate", cheap.User)
+		}
+	}
+	forged := verification("ES512", "", `1`, strings.Repeat("x", 132))
+	if got := result(t, c, forged); got != 0 || !p.slow.Load() {
+		t.Errorf("a forged signature under ES512: %d, and slow is %v", got, p.slow.Load())
 	}
 }
 

@@ -86,14 +86,12 @@ func clockRes(_ *instance, _ api.Module, mem api.Memory, s []uint64) uint64 {
 }
 
 func clockTime(in *instance, _ api.Module, mem api.Memory, s []uint64) uint64 {
-	h := in.pool.host
-	now := h.now()
-	t := now.UnixNano()
+	t := int64(in.hostTime())
 	switch uint32(s[0]) {
 	case clockRealtime:
 	case clockMonotonic:
 		// Never 0, which some runtimes take for a clock that does not work.
-		t = int64(now.Sub(h.started)) + 1
+		t = t - in.pool.host.started.UnixNano() + 1
 	default:
 		return wasiEINVAL
 	}

@@ -1,8 +1,8 @@
 ;; Imports functions that this version of the host does not offer, and traps
 ;; unless they answer "unsupported" (in WASI: ENOSYS).
 (module
-  (import "sluice" "kv_get" (func $kv (param i32 i32 i32 i32) (result i32)))
-  (import "sluice" "bucket_take" (func $bucket (param i32 i32 i64 i64 i64) (result i64)))
+  (import "sluice" "kv_list" (func $kv (param i32 i32 i32 i32) (result i32)))
+  (import "sluice" "bucket_peek" (func $bucket (param i32 i32 i64 i64 i64) (result i64)))
   (import "wasi_snapshot_preview1" "path_open" (func $open (result i32)))
   (memory (export "memory") 2)
   (func (export "sluice_abi_v1"))
