@@ -64,7 +64,7 @@ typedef struct sluice_event {
     uint32_t state_version; /* the version that wrote it */
     uint32_t cause;         /* leave: SLUICE_CAUSE_...; disconnect: the close code */
     sluice_span meta;       /* connect: an array of sluice_meta_entry, len is their number */
-    sluice_span lookup;     /* empty in this version */
+    sluice_span lookup;     /* what the host looked up for the event, see sluice_lookup_status */
     sluice_span remote;     /* the client's address, without port */
     int64_t expires_ms;     /* when the identity expires, Unix milliseconds; 0: never */
 
@@ -136,6 +136,12 @@ enum { /* event.kind */
     SLUICE_KIND_REFRESH = 2
 };
 enum { SLUICE_FLAG_SERVER = 1 }; /* event.flags: from the server API */
+enum { /* what sluice_lookup_status answers */
+    SLUICE_LOOKUP_NONE = 0, /* no lookup was made */
+    SLUICE_LOOKUP_FOUND = 1,
+    SLUICE_LOOKUP_MISSED = 2, /* there is no answer */
+    SLUICE_LOOKUP_FAILED = 3
+};
 enum { /* event.cause of leave */
     SLUICE_CAUSE_LEFT = 0,
     SLUICE_CAUSE_DISCONNECTED = 1,
@@ -219,6 +225,9 @@ static inline sluice_string sluice_target(const sluice_event *e) { return sluice
 static inline sluice_string sluice_claims(const sluice_event *e) { return sluice_view(e->claims); }
 static inline sluice_string sluice_state(const sluice_event *e) { return sluice_view(e->state); }
 static inline sluice_string sluice_remote(const sluice_event *e) { return sluice_view(e->remote); }
+/* What the filter's `lookup:` found for the event; empty unless the status is SLUICE_LOOKUP_FOUND. */
+static inline sluice_string sluice_lookup(const sluice_event *e) { return sluice_view(e->lookup); }
+static inline int32_t sluice_lookup_status(const sluice_event *e) { return (int32_t)(e->flags >> 1 & 3); }
 
 static inline uint32_t sluice_length(const char *s) {
     uint32_t n = 0;
@@ -320,7 +329,8 @@ SLUICE_RARE void sluice_text_add_n(sluice_text *t, const char *p, uint32_t n) {
         while (n > 0 && ((unsigned char)p[n] & 0xC0) == 0x80) n--;
         t->cap = t->len + n;
     }
-    for (uint32_t i = 0; i < n; i++) t->ptr[t->len + i] = p[i];
+    char *to = t->ptr + t->len; /* kept here: what is written could be t itself */
+    for (uint32_t i = 0; i < n; i++) to[i] = p[i];
     t->len += n;
 }
 SLUICE_RARE void sluice_text_add(sluice_text *t, const char *s) { sluice_text_add_n(t, s, sluice_length(s)); }
@@ -343,6 +353,12 @@ enum { /* what sluice_verify answers */
     SLUICE_VERIFY_NO_KEYS = -2,    /* the filter has no `keys:` */
     SLUICE_VERIFY_UNAVAILABLE = -5 /* its keys have not been fetched yet */
 };
+enum { /* errors of the functions that keep something on the node */
+    SLUICE_ERROR_ARGUMENT = -1,
+    SLUICE_ERROR_UNSUPPORTED = -2, /* the node is older than the function */
+    SLUICE_ERROR_NOT_FOUND = -3,
+    SLUICE_ERROR_QUOTA = -4 /* the filter keeps as much as its `limits:` allow */
+};
 
 #ifdef __wasm__
 SLUICE_IMPORT(log) void sluice_import_log(int32_t level, const char *p, uint32_t n);
@@ -350,7 +366,33 @@ SLUICE_IMPORT(now) int64_t sluice_now(void);                          /* Unix na
 SLUICE_IMPORT(random) int32_t sluice_random(void *p, uint32_t n);     /* 0, or an error below 0 */
 SLUICE_IMPORT(verify) int32_t sluice_import_verify(const char *alg, uint32_t alg_len, const char *kid, uint32_t kid_len, const char *message,
                                                    uint32_t message_len, const char *signature, uint32_t signature_len);
+SLUICE_IMPORT(metric_add) int32_t sluice_import_metric_add(const char *name, uint32_t name_len, int64_t delta);
+SLUICE_IMPORT(counter_add) int64_t sluice_import_counter_add(const char *key, uint32_t key_len, int64_t delta, int64_t window_ms);
+SLUICE_IMPORT(bucket_take) int64_t sluice_import_bucket_take(const char *key, uint32_t key_len, int64_t tokens, int64_t burst,
+                                                             int64_t refill_per_s);
+SLUICE_IMPORT(kv_get) int32_t sluice_import_kv_get(const char *key, uint32_t key_len, void *out, uint32_t out_cap);
+SLUICE_IMPORT(kv_set) int32_t sluice_import_kv_set(const char *key, uint32_t key_len, const void *value, uint32_t value_len, int64_t ttl_ms);
 static inline void sluice_log_n(int32_t level, const char *p, uint32_t n) { sluice_import_log(level, p, n); }
+/* Adds to one of the filter's metrics, [a-z_][a-z0-9_]* of at most 64 bytes. 0, or an error. */
+static inline int32_t sluice_metric_add(const char *name, int64_t delta) { return sluice_import_metric_add(name, sluice_length(name), delta); }
+/* Adds to a counter of the whole node, and returns its new value, never below 0,
+ * or an error. Keys have 1 to 255 bytes. The count starts anew when window_ms
+ * have passed since its first add; 0: never. delta 0 reads. */
+static inline int64_t sluice_counter_add(sluice_string key, int64_t delta, int64_t window_ms) {
+    return sluice_import_counter_add(key.ptr, key.len, delta, window_ms);
+}
+/* Takes tokens from a bucket of the whole node, which holds burst, is full at
+ * first, and is refilled: 0 if they were taken; else none were, and the result
+ * is in how many milliseconds they could be (INT64_MAX: never), or an error. */
+static inline int64_t sluice_bucket_take(sluice_string key, int64_t tokens, int64_t burst, int64_t refill_per_s) {
+    return sluice_import_bucket_take(key.ptr, key.len, tokens, burst, refill_per_s);
+}
+/* The length of a value that the node keeps, which is copied to out if it fits, or an error. */
+static inline int32_t sluice_kv_get(sluice_string key, void *out, uint32_t cap) { return sluice_import_kv_get(key.ptr, key.len, out, cap); }
+/* Keeps a value on the node for ttl_ms; 0: for ever; below 0: forgets it. 0, or an error. */
+static inline int32_t sluice_kv_set(sluice_string key, const void *value, uint32_t n, int64_t ttl_ms) {
+    return sluice_import_kv_set(key.ptr, key.len, value, n, ttl_ms);
+}
 /* Whether one of the filter's `keys:` verifies the signature of the message. alg
  * is a JWS algorithm, kid may be empty. Granted by `keys:`. */
 static inline int32_t sluice_verify(sluice_string alg, sluice_string kid, sluice_string message, sluice_string signature) {
@@ -361,6 +403,11 @@ int32_t sluice_verify(sluice_string alg, sluice_string kid, sluice_string messag
 int64_t sluice_now(void);
 int32_t sluice_random(void *p, uint32_t n);
 void sluice_log_n(int32_t level, const char *p, uint32_t n);
+int32_t sluice_metric_add(const char *name, int64_t delta);
+int64_t sluice_counter_add(sluice_string key, int64_t delta, int64_t window_ms);
+int64_t sluice_bucket_take(sluice_string key, int64_t tokens, int64_t burst, int64_t refill_per_s);
+int32_t sluice_kv_get(sluice_string key, void *out, uint32_t cap);
+int32_t sluice_kv_set(sluice_string key, const void *value, uint32_t n, int64_t ttl_ms);
 #endif
 static inline void sluice_log(int32_t level, const char *text) { sluice_log_n(level, text, sluice_length(text)); }
 
@@ -372,7 +419,10 @@ void sluice_test_put(sluice_span *field, const char *text); /* sluice_test_put(&
 void sluice_test_put_n(sluice_span *field, const void *p, uint32_t n);
 void sluice_test_meta(sluice_event *e, uint32_t kind, const char *name, const char *value);
 int sluice_test_is(sluice_span field, const char *text); /* whether a field holds the text */
-extern int64_t sluice_test_now;                          /* what sluice_now answers */
+void sluice_test_lookup(sluice_event *e, int32_t status, const char *text); /* what the event's lookup ended with; text of FOUND */
+void sluice_test_forget(void);                /* all metrics, counters, buckets and values, which else outlive an event */
+int64_t sluice_test_metric(const char *name); /* what sluice_metric_add has added */
+extern int64_t sluice_test_now;               /* what sluice_now answers, and what counters, buckets and values go by */
 /* What sluice_verify asks; NULL, as at first: there are no keys. */
 extern int32_t (*sluice_test_verify)(sluice_string alg, sluice_string kid, sluice_string message, sluice_string signature);
 #endif
@@ -551,6 +601,146 @@ int32_t sluice_random(void *p, uint32_t n) {
 int32_t sluice_verify(sluice_string alg, sluice_string kid, sluice_string message, sluice_string signature) {
     if (!sluice_test_verify) return SLUICE_VERIFY_NO_KEYS;
     return alg.len ? sluice_test_verify(alg, kid, message, signature) : SLUICE_VERIFY_NO_ALGORITHM;
+}
+void sluice_test_lookup(sluice_event *e, int32_t status, const char *text) {
+    e->flags = (e->flags & ~6u) | ((uint32_t)status & 3u) << 1;
+    sluice_test_put(&e->lookup, status == SLUICE_LOOKUP_FOUND ? text : "");
+}
+
+/* What a node keeps, in a list; without quotas. */
+typedef struct sluice_kept_ {
+    struct sluice_kept_ *next;
+    int kind; /* m, c, b or v */
+    uint32_t key_len, len;
+    int64_t number, ends; /* ends: 0: never */
+    int64_t since;        /* of a counter: its first add; of a bucket: when it had this level */
+    double level;         /* in tokens */
+    char *key, *value;
+} sluice_kept_;
+static sluice_kept_ *sluice_kept_all_;
+
+static void *sluice_test_alloc_(size_t n) {
+    void *p = calloc(1, n + 1);
+    if (!p) abort();
+    return p;
+}
+static void sluice_kept_drop_(sluice_kept_ **at) {
+    sluice_kept_ *gone = *at;
+    if (!gone) return;
+    *at = gone->next;
+    free(gone->key);
+    free(gone->value);
+    free(gone);
+}
+/* The entry's place in the list, or the end of it. What has ended is gone. */
+static sluice_kept_ **sluice_kept_at_(int kind, sluice_string key) {
+    sluice_kept_ **at = &sluice_kept_all_;
+    while (*at && ((*at)->kind != kind || (*at)->key_len != key.len || memcmp((*at)->key, key.ptr, key.len) != 0)) at = &(*at)->next;
+    if (*at && (*at)->ends && sluice_test_now >= (*at)->ends) {
+        sluice_kept_drop_(at);
+        return sluice_kept_at_(kind, key);
+    }
+    return at;
+}
+static sluice_kept_ *sluice_kept_make_(sluice_kept_ **at, int kind, sluice_string key) {
+    sluice_kept_ *k = *at;
+    if (k) return k;
+    k = (sluice_kept_ *)sluice_test_alloc_(sizeof *k);
+    k->kind = kind;
+    k->key = (char *)sluice_test_alloc_(key.len);
+    memcpy(k->key, key.ptr, key.len);
+    k->key_len = key.len;
+    return *at = k;
+}
+static int64_t sluice_kept_ends_(int64_t since, int64_t ms) {
+    if (ms <= 0 || ms > (INT64_MAX - (since < 0 ? 0 : since)) / 1000000) return 0;
+    return since + ms * 1000000;
+}
+static int64_t sluice_kept_sum_(int64_t value, int64_t delta) {
+    if (delta > 0 && value > INT64_MAX - delta) return INT64_MAX;
+    return value + delta < 0 ? 0 : value + delta;
+}
+void sluice_test_forget(void) {
+    while (sluice_kept_all_) sluice_kept_drop_(&sluice_kept_all_);
+}
+int64_t sluice_test_metric(const char *name) {
+    sluice_kept_ *k = *sluice_kept_at_('m', sluice_string_of(name));
+    return k ? k->number : 0;
+}
+int32_t sluice_metric_add(const char *name, int64_t delta) {
+    sluice_string key = sluice_string_of(name);
+    sluice_kept_ *k;
+    if (key.len < 1 || key.len > 64 || delta < 0 || (name[0] >= '0' && name[0] <= '9')) return SLUICE_ERROR_ARGUMENT;
+    for (const char *c = name; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_')) return SLUICE_ERROR_ARGUMENT;
+    k = sluice_kept_make_(sluice_kept_at_('m', key), 'm', key);
+    k->number = sluice_kept_sum_(k->number, delta);
+    return 0;
+}
+int64_t sluice_counter_add(sluice_string key, int64_t delta, int64_t window_ms) {
+    sluice_kept_ **at, *k;
+    if (key.len < 1 || key.len > 255 || window_ms < 0) return SLUICE_ERROR_ARGUMENT;
+    at = sluice_kept_at_('c', key);
+    if (*at && sluice_kept_ends_((*at)->since, window_ms) && sluice_test_now >= sluice_kept_ends_((*at)->since, window_ms)) {
+        if (delta == 0) return 0;
+        sluice_kept_drop_(at);
+    }
+    if (delta == 0) return *at ? (*at)->number : 0;
+    if (!*at) {
+        if (delta < 0) return 0;
+        sluice_kept_make_(at, 'c', key)->since = sluice_test_now;
+    }
+    k = *at;
+    k->ends = sluice_kept_ends_(k->since, window_ms);
+    k->number = sluice_kept_sum_(k->number, delta);
+    if (k->number > 0) return k->number;
+    sluice_kept_drop_(at);
+    return 0;
+}
+int64_t sluice_bucket_take(sluice_string key, int64_t tokens, int64_t burst, int64_t refill_per_s) {
+    sluice_kept_ **at, *k;
+    double level = (double)burst, wait;
+    if (key.len < 1 || key.len > 255 || tokens < 0 || burst < 1 || tokens > burst || refill_per_s < 0) return SLUICE_ERROR_ARGUMENT;
+    at = sluice_kept_at_('b', key);
+    if (*at) {
+        if (sluice_test_now < (*at)->since) (*at)->since = sluice_test_now; /* the clock was set back */
+        level = (*at)->level + (double)(sluice_test_now - (*at)->since) * 1e-9 * (double)refill_per_s;
+        if (level > (double)burst) level = (double)burst;
+    }
+    if ((double)tokens > level + 1e-9) {
+        if (refill_per_s == 0) return INT64_MAX;
+        wait = ((double)tokens - level) * 1000 / (double)refill_per_s;
+        if (wait >= 9e18) return INT64_MAX;
+        return (double)(int64_t)wait < wait - 1e-6 ? (int64_t)wait + 1 : (int64_t)wait > 0 ? (int64_t)wait : 1;
+    }
+    if (tokens == 0) return 0;
+    k = sluice_kept_make_(at, 'b', key);
+    k->level = level - (double)tokens;
+    k->since = sluice_test_now;
+    return 0;
+}
+int32_t sluice_kv_get(sluice_string key, void *out, uint32_t cap) {
+    sluice_kept_ *k;
+    if (key.len < 1 || key.len > 255) return SLUICE_ERROR_ARGUMENT;
+    k = *sluice_kept_at_('v', key);
+    if (!k) return SLUICE_ERROR_NOT_FOUND;
+    if (k->len > 0 && k->len <= cap) memcpy(out, k->value, k->len);
+    return (int32_t)k->len;
+}
+int32_t sluice_kv_set(sluice_string key, const void *value, uint32_t n, int64_t ttl_ms) {
+    sluice_kept_ *k;
+    if (key.len < 1 || key.len > 255) return SLUICE_ERROR_ARGUMENT;
+    if (ttl_ms < 0) {
+        sluice_kept_drop_(sluice_kept_at_('v', key));
+        return 0;
+    }
+    k = sluice_kept_make_(sluice_kept_at_('v', key), 'v', key);
+    free(k->value);
+    k->value = (char *)sluice_test_alloc_(n);
+    if (n) memcpy(k->value, value, n);
+    k->len = n;
+    k->ends = sluice_kept_ends_(sluice_test_now, ttl_ms);
+    return 0;
 }
 void sluice_log_n(int32_t level, const char *p, uint32_t n) { fprintf(stderr, "[log %d] %.*s\n", (int)level, (int)n, p); }
 

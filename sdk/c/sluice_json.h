@@ -125,12 +125,20 @@ SLUICE_RARE int sluice_json_string(sluice_json *j, char *storage, uint32_t cap, 
     if (n) *n = t.len;
     return 1;
 }
-/* Whether the object has another member, and reads its key and colon; else goes out of the object. */
-SLUICE_RARE int sluice_json_key(sluice_json *j, char *storage, uint32_t cap) {
-    if (!sluice_json_next_(j, '}') || !sluice_json_string(j, storage, cap, NULL)) return 0;
+/* Whether the object has another member, and reads its key, decoded, and its
+ * colon; else goes out of the object. n gets the key's length. */
+SLUICE_RARE int sluice_json_key_n(sluice_json *j, char *storage, uint32_t cap, uint32_t *n) {
+    if (!sluice_json_next_(j, '}') || !sluice_json_string(j, storage, cap, n)) return 0;
     if (sluice_json_peek(j) != ':') return sluice_json_fail_(j);
     j->at++;
     return 1;
+}
+/* The same where the storage's NUL shall tell the length: a key that has a NUL
+ * within, by an escape, is a mistake, as it would pass for a shorter one. */
+SLUICE_RARE int sluice_json_key(sluice_json *j, char *storage, uint32_t cap) {
+    uint32_t n;
+    if (!sluice_json_key_n(j, storage, cap, &n)) return 0;
+    return sluice_length(storage) == n ? 1 : sluice_json_fail_(j);
 }
 /* Reads a whole number without fraction and exponent, of up to 15 digits. */
 SLUICE_RARE int sluice_json_int(sluice_json *j, int64_t *v) {

@@ -21,7 +21,7 @@
 // The hooks are on_configure, on_connect, on_join, on_message, on_leave and
 // on_disconnect, all with this signature. Build it with
 //
-//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags='-s -w' -o filter.wasm .
+//	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -ldflags='-s -w' -o filter.wasm .
 //
 // # Memory
 //
@@ -38,5 +38,6 @@
 // # Tests
 //
 // Compiled natively, NewEvent makes events for unit tests and Answer reads what
-// a hook answered.
+// a hook answered. TestLog, TestNow, TestRandom, TestVerify and TestKept stand in
+// for the host.
 package sluice

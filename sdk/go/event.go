@@ -1,9 +1,6 @@
 package sluice
 
-import (
-	"structs"
-	"unsafe"
-)
+import "structs"
 
 // Hook is the place where a filter is asked.
 type Hook uint32
@@ -35,7 +32,22 @@ const (
 	CauseRemoved      uint32 = 2 // the node or its operator removed it
 )
 
-const flagServer = 1
+// LookupStatus says how the lookup ended that the filter's entry asks for.
+type LookupStatus uint32
+
+// The ends of a lookup.
+const (
+	NoLookup     LookupStatus = iota // none was made: the entry has none, or none for this hook
+	LookupFound                      // there is a value
+	LookupMissed                     // the source has none
+	LookupFailed                     // the source is down, slow, or answered what it must not
+)
+
+const (
+	flagServer  = 1
+	lookupShift = 1 // bits 1 and 2 of flags
+	lookupMask  = 3
+)
 
 // span is a run of bytes in the filter's memory.
 type span struct {
@@ -134,7 +146,10 @@ func (e *Event) Remote() string { return e.text(e.remote) }
 // ExpiresMillis is when the identity expires, in Unix milliseconds; 0: never.
 func (e *Event) ExpiresMillis() int64 { return e.expires }
 
-func (e *Event) text(s span) string {
-	b := e.view(s)
-	return unsafe.String(unsafe.SliceData(b), len(b))
+// Lookup is what the host has fetched for this event, as the filter's entry asks
+// for under lookup. Without a LookupFound there is no value.
+func (e *Event) Lookup() (value []byte, status LookupStatus) {
+	return e.view(e.lookup), LookupStatus(e.flags >> lookupShift & lookupMask)
 }
+
+func (e *Event) text(s span) string { return text(e.view(s)) }

@@ -41,6 +41,8 @@ type Input struct {
 	StateVersion  uint32
 	Cause         uint32
 	Meta          []Meta
+	Lookup        string
+	LookupStatus  LookupStatus
 	Remote        string
 	ExpiresMillis int64
 }
@@ -57,9 +59,13 @@ func NewEvent(in Input) *Event {
 	if in.FromServer {
 		e.flags = flagServer
 	}
+	e.flags |= uint32(in.LookupStatus) << lookupShift
 	give := func(s string) span { return e.put(0, []byte(s)) }
 	e.payload, e.room, e.user, e.target = give(in.Payload), give(in.Room), give(in.User), give(in.Target)
-	e.claims, e.state, e.lookup, e.remote = give(in.Claims), e.put(0, in.State), give(""), give(in.Remote)
+	if in.LookupStatus != LookupFound {
+		in.Lookup = "" // as a host has it
+	}
+	e.claims, e.state, e.lookup, e.remote = give(in.Claims), e.put(0, in.State), give(in.Lookup), give(in.Remote)
 	entries := make([]metaEntry, len(in.Meta))
 	for i, m := range in.Meta {
 		entries[i] = metaEntry{kind: uint32(m.Kind), name: give(m.Name), value: give(m.Value)}

@@ -110,8 +110,7 @@ func TestChangesAreOutputs(t *testing.T) {
 
 func TestHostFunctionsHaveStandInsForTests(t *testing.T) {
 	var got string
-	log, now := TestLog, TestNow
-	t.Cleanup(func() { TestLog, TestNow = log, now })
+	t.Cleanup(ResetTest)
 	TestLog = func(l Level, text string) { got = text }
 	TestNow = func() int64 { return 5 }
 	Log(Warn, "careful")
@@ -128,7 +127,7 @@ func TestHostFunctionsHaveStandInsForTests(t *testing.T) {
 }
 
 func TestErrorNumbersHaveNames(t *testing.T) {
-	for n, want := range map[int32]error{
+	for n, want := range map[int64]error{
 		0: nil, 5: nil, -1: ErrArgument, -2: ErrUnsupported, -3: ErrNotFound, -4: ErrQuota, -5: ErrUnavailable, -99: ErrUnsupported,
 	} {
 		if got := errorOf(n); got != want {

@@ -123,6 +123,54 @@ static void json(void) {
     for (unsigned i = 0; i < sizeof broken / sizeof *broken; i++) expect(sum(broken[i]) == -1, broken[i]);
 }
 
+/* The length of the only key of an object; -1 where it is malformed. */
+static int32_t key_length(const char *json, int with_length) {
+    sluice_json j = sluice_json_in(in(json));
+    char key[8];
+    uint32_t n = 99;
+    if (!sluice_json_enter(&j, '{')) return -1;
+    if (with_length ? !sluice_json_key_n(&j, key, sizeof key, &n) : !sluice_json_key(&j, key, sizeof key)) return -1;
+    return (int32_t)(with_length ? n : sluice_length(key));
+}
+
+static void keys(void) {
+    expect(key_length("{\"ab\":1}", 0) == 2 && key_length("{\"ab\":1}", 1) == 2, "a key is read");
+    expect(key_length("{\"\":1}", 0) == 0 && key_length("{\"\":1}", 1) == 0, "and so is the empty one");
+    expect(key_length("{\"ab\\u0000c\":1}", 1) == 4, "a NUL within a key counts");
+    expect(key_length("{\"ab\\u0000c\":1}", 0) == -1 && key_length("{\"ab\\u0000\":1}", 0) == -1, "where nothing tells the length it is a mistake");
+    expect(key_length("{\"12345678\":1}", 1) == -1 && key_length("{\"1\" 1}", 1) == -1, "so are keys that do not fit, and those without a colon");
+}
+
+static void keeping(void) {
+    char v[4] = "xxx";
+    sluice_event e;
+    sluice_test_forget();
+    sluice_test_now = 0;
+    expect(sluice_counter_add(in("c"), 2, 1000) == 2 && sluice_counter_add(in("c"), -5, 1000) == 0, "a counter never is below zero");
+    expect(sluice_counter_add(in("c"), 3, 1000) == 3 && sluice_counter_add(in("c"), 0, 1000) == 3, "and is read by adding nothing");
+    sluice_test_now = 1000000000;
+    expect(sluice_counter_add(in("c"), 1, 1000) == 1, "a window ends");
+    expect(sluice_counter_add(in(""), 1, 0) == SLUICE_ERROR_ARGUMENT, "a counter needs a key");
+    expect(sluice_bucket_take(in("b"), 2, 2, 4) == 0 && sluice_bucket_take(in("b"), 1, 2, 4) == 250, "a bucket says when it has a token");
+    sluice_test_now += 250000000;
+    expect(sluice_bucket_take(in("b"), 1, 2, 4) == 0 && sluice_bucket_take(in("b"), 3, 2, 4) == SLUICE_ERROR_ARGUMENT, "and has it then");
+    expect(sluice_kv_get(in("k"), v, sizeof v) == SLUICE_ERROR_NOT_FOUND, "there is no value at first");
+    expect(sluice_kv_set(in("k"), "abc", 3, 10) == 0 && sluice_kv_get(in("k"), v, 2) == 3 && v[0] == 'x', "a value that does not fit is not written");
+    expect(sluice_kv_get(in("k"), v, sizeof v) == 3 && memcmp(v, "abc", 3) == 0, "one that does is");
+    sluice_test_now += 10000000;
+    expect(sluice_kv_get(in("k"), v, sizeof v) == SLUICE_ERROR_NOT_FOUND, "it expires");
+    expect(sluice_kv_set(in("k"), "", 0, 0) == 0 && sluice_kv_get(in("k"), v, 0) == 0, "a value may be empty");
+    expect(sluice_kv_set(in("k"), NULL, 0, -1) == 0 && sluice_kv_get(in("k"), v, 0) == SLUICE_ERROR_NOT_FOUND, "and be forgotten");
+    expect(sluice_metric_add("a_1", 2) == 0 && sluice_metric_add("a_1", 3) == 0 && sluice_test_metric("a_1") == 5, "a metric is a sum");
+    expect(sluice_metric_add("1a", 2) == SLUICE_ERROR_ARGUMENT && sluice_metric_add("a", -1) == SLUICE_ERROR_ARGUMENT, "of what is not negative, by a name");
+    sluice_test_begin(&e, SLUICE_HOOK_MESSAGE);
+    expect(sluice_lookup_status(&e) == SLUICE_LOOKUP_NONE && sluice_lookup(&e).len == 0, "no lookup is made at first");
+    sluice_test_lookup(&e, SLUICE_LOOKUP_FOUND, "[1]");
+    expect(sluice_lookup_status(&e) == SLUICE_LOOKUP_FOUND && sluice_is(sluice_lookup(&e), "[1]"), "what was found is read");
+    sluice_test_lookup(&e, SLUICE_LOOKUP_FAILED, "[1]");
+    expect(sluice_lookup_status(&e) == SLUICE_LOOKUP_FAILED && sluice_lookup(&e).len == 0, "and nothing where the lookup failed");
+}
+
 static int32_t keys_say(sluice_string alg, sluice_string kid, sluice_string message, sluice_string signature) {
     return sluice_is(alg, "HS256") && sluice_is(kid, "k") && sluice_is(message, "m") && sluice_is(signature, "s");
 }
@@ -199,5 +247,7 @@ int main(void) {
     comparing();
     events();
     json();
+    keys();
+    keeping();
     return failures != 0;
 }

@@ -87,6 +87,46 @@ static int32_t random_answer(sluice_event *e) {
     return sluice_rewrite(e, out.ptr, out.len);
 }
 
+static int32_t tell_number(sluice_event *e, int64_t v) {
+    begin();
+    sluice_text_add_int(&out, v);
+    return sluice_rewrite(e, out.ptr, out.len);
+}
+
+static int32_t tell_value(sluice_event *e) {
+    static char value[16];
+    int32_t n = sluice_kv_get(sluice_string_of("k"), value, sizeof value);
+    if (n > (int32_t)sizeof value || (n < 0 && n != SLUICE_ERROR_NOT_FOUND)) return SLUICE_FAIL;
+    if (n < 0) return sluice_rewrite(e, "null", 4);
+    begin();
+    add("\"");
+    sluice_text_add_n(&out, value, (uint32_t)n);
+    add("\"");
+    return sluice_rewrite(e, out.ptr, out.len);
+}
+
+static int32_t tell_lookup(sluice_event *e) {
+    begin();
+    add("[");
+    sluice_text_add_int(&out, sluice_lookup_status(e));
+    add(",");
+    if (sluice_lookup_status(e) == SLUICE_LOOKUP_FOUND) add_string(sluice_lookup(e));
+    else add("null");
+    add("]");
+    return sluice_rewrite(e, out.ptr, out.len);
+}
+
+/* The functions of which the node keeps something. */
+static int32_t keep(sluice_event *e, sluice_string p) {
+    if (sluice_is(p, "\"counter\"")) return tell_number(e, sluice_counter_add(sluice_string_of("c"), 1, 60000));
+    if (sluice_is(p, "\"bucket\"")) return tell_number(e, sluice_bucket_take(sluice_string_of("b"), 1, 2, 1));
+    if (sluice_is(p, "\"metric\"")) return tell_number(e, sluice_metric_add("probed", 2));
+    if (sluice_is(p, "\"set\"")) return tell_number(e, sluice_kv_set(sluice_string_of("k"), "v", 1, 0));
+    if (sluice_is(p, "\"get\"")) return tell_value(e);
+    if (sluice_is(p, "\"lookup\"")) return tell_lookup(e);
+    return tell(e);
+}
+
 SLUICE_ON_MESSAGE(e) {
     sluice_string p = sluice_payload(e);
     sluice_set_state(e, "kept", 4);
@@ -101,12 +141,8 @@ SLUICE_ON_MESSAGE(e) {
         return SLUICE_CONTINUE;
     }
     if (sluice_is(p, "\"random\"")) return random_answer(e);
-    if (sluice_is(p, "\"now\"")) {
-        begin();
-        sluice_text_add_int(&out, sluice_now());
-        return sluice_rewrite(e, out.ptr, out.len);
-    }
-    return tell(e);
+    if (sluice_is(p, "\"now\"")) return tell_number(e, sluice_now());
+    return keep(e, p);
 }
 
 static int32_t log_end(sluice_event *e, const char *what) {

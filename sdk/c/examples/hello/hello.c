@@ -24,10 +24,12 @@ SLUICE_ON_CONFIGURE(e) {
 }
 
 static int contains_word(sluice_string s) {
-    for (uint32_t i = 0; i + word_length <= s.len; i++) {
-        uint32_t k = 0;
-        while (k < word_length && s.ptr[i + k] == word[k]) k++;
-        if (k == word_length) return 1;
+    const uint32_t n = word_length;
+    for (uint32_t i = 0; i + n <= s.len; i++) {
+        if (s.ptr[i] != word[0]) continue;
+        uint32_t k = 1;
+        while (k < n && s.ptr[i + k] == word[k]) k++;
+        if (k == n) return 1;
     }
     return 0;
 }
@@ -42,7 +44,7 @@ SLUICE_ON_MESSAGE(e) {
         return sluice_deny(e, SLUICE_INVALID, "that word is not welcome here");
     }
     count = 0;
-    for (uint32_t i = 0; i < sizeof count && i < state.len; i++) ((char *)&count)[i] = state.ptr[i];
+    for (uint32_t i = 0; i < sizeof count && state.len == sizeof count; i++) ((char *)&count)[i] = state.ptr[i];
     count++;
     sluice_set_state(e, &count, sizeof count);
 

@@ -5,38 +5,44 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"strconv"
 
 	sluice "sluice/sdk/go"
 )
 
+// maxContent is the longest content that is stamped, in bytes.
+const maxContent = 8160
+
 var word []byte
 
-// onConfigure runs once for each instance, so encoding/json costs nothing that
-// matters.
-//
 //go:wasmexport on_configure
 func onConfigure(e *sluice.Event) sluice.Verdict {
-	var configuration struct {
-		Word string `json:"word"`
+	refuse := func(reason string) sluice.Verdict { return e.Deny(sluice.Invalid, reason) }
+	word = word[:0]
+	j := sluice.ReadJSON(e.Payload())
+	if !j.Object() {
+		return refuse("the configuration has to be an object")
 	}
-	d := json.NewDecoder(bytes.NewReader(e.Payload()))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&configuration); err != nil {
-		return e.Deny(sluice.Invalid, err.Error())
+	for key, ok := j.Key(); ok; key, ok = j.Key() {
+		if key != "word" {
+			return refuse("unknown key: only word is known")
+		}
+		text, ok := j.Text()
+		if !ok || len(text) > 63 {
+			return refuse("word has to be a string of up to 63 bytes")
+		}
+		word = append(word[:0], text...) // the event's memory is another event's soon
 	}
-	switch n := len(configuration.Word); {
-	case n == 0:
-		return e.Deny(sluice.Invalid, "word is missing")
-	case n > 63:
-		return e.Deny(sluice.Invalid, "word has to be a string of up to 63 bytes")
+	if !j.Done() { // a key that cannot be read
+		return refuse("unknown key: only word is known")
 	}
-	word = []byte(configuration.Word)
+	if len(word) == 0 {
+		return refuse("word is missing")
+	}
 	return sluice.Continue
 }
 
-// stamped is reused from event to event, so that a message allocates nothing.
+// What each message overwrites, so that it allocates nothing.
 var (
 	stamped []byte
 	state   [4]byte
@@ -50,12 +56,15 @@ func onMessage(e *sluice.Event) sluice.Verdict {
 		return e.Deny(sluice.Invalid, "that word is not welcome here")
 	}
 	count := uint32(1)
-	if s := e.State(); len(s) == 4 {
+	if s := e.State(); len(s) == len(state) {
 		count += binary.LittleEndian.Uint32(s)
 	}
 	binary.LittleEndian.PutUint32(state[:], count)
 	e.SetState(state[:])
 
+	if len(content) > maxContent {
+		return e.Deny(sluice.TooLarge, "too long to be stamped")
+	}
 	stamped = append(stamped[:0], `{"n":`...)
 	stamped = strconv.AppendUint(stamped, uint64(count), 10)
 	stamped = append(stamped, `,"content":`...)

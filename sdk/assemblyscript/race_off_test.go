@@ -1,0 +1,5 @@
+//go:build !race
+
+package assemblyscript_test
+
+const raceEnabled = false
