@@ -7,5 +7,5 @@ import "embed"
 
 // FS has <name>/<name>.wasm for each bundled filter.
 //
-//go:embed auth/auth.wasm size/size.wasm validate/validate.wasm
+//go:embed auth/auth.wasm hook/hook.wasm ratelimit/ratelimit.wasm redact/redact.wasm rooms/rooms.wasm size/size.wasm validate/validate.wasm words/words.wasm
 var FS embed.FS

@@ -1,7 +1,7 @@
 //go:build ignore
 
 /* auth: admits a client by its JSON Web Token. README.md beside this file says
- * what it promises. The first line keeps the Go tool off: ../build.sh compiles
+ * what it promises. The first line keeps the Go tool off: `sluice plugin build` compiles
  * this.
  *
  * A token's path: find it (source.h), take it apart and have the host verify it
@@ -15,14 +15,6 @@
 #include "jws.h"
 #include "outcome.h"
 #include "source.h"
-
-#ifdef __wasm__
-__asm__(".section .custom_section.sluice.schema,\"\",@\n"
-        ".incbin \"schema.json\"\n"
-        ".section .custom_section.sluice.meta,\"\",@\n"
-        ".incbin \"meta.json\"\n"
-        ".text\n");
-#endif
 
 SLUICE_ON_CONFIGURE(e) {
     sluice_string nothing = sluice_string_of("");

@@ -54,8 +54,7 @@ func TestConfigurationsAreReadStrictly(t *testing.T) {
 		{"too many required", `{"required":{` + strings.TrimPrefix(many(17), ",") + `}}`, "required has more than 16 entries"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			host, _ := newHost(t)
-			_, err := host.Build(t.Context(), []plugins.Spec{spec(c.config, pairs()["HS256"].spec)}, nil)
+			_, err := newBareHost(t).Build(t.Context(), []plugins.Spec{spec(c.config, pairs()["HS256"].spec)}, nil)
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
@@ -88,7 +87,7 @@ func TestWhileTheKeysAreAwayClientsAreToldToComeBack(t *testing.T) {
 func TestTheModuleCarriesItsSchemaAndItsDefaults(t *testing.T) {
 	wasm, schema, meta := read(t, "auth.wasm"), read(t, "schema.json"), read(t, "meta.json")
 	if !strings.Contains(wasm, "sluice.schema"+schema) || !strings.Contains(wasm, "sluice.meta"+meta) {
-		t.Error("a section is not what its file is: run plugins/filters/build.sh")
+		t.Error("a section is not what its file is: run make filters")
 	}
 	if got := start(t, `{}`).chain.Info()[0]; string(got.Schema) != schema {
 		t.Error("the host does not show the schema")

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -29,6 +30,7 @@ import (
 	"sluice/plugins"
 	"sluice/plugins/filters"
 	"sluice/plugins/keys"
+	"sluice/plugins/plugintest"
 	"sluice/router"
 )
 
@@ -119,9 +121,22 @@ func (l *logged) String() string {
 
 func newHost(tb testing.TB) (*plugins.Host, *logged) {
 	tb.Helper()
+	return hostOf(tb, filters.FS)
+}
+
+// newBareHost has the filter without its schema, so that what the filter itself
+// says of a configuration is heard.
+func newBareHost(tb testing.TB) *plugins.Host {
+	tb.Helper()
+	host, _ := hostOf(tb, must(plugintest.WithoutSchema(filters.FS, "auth")))
+	return host
+}
+
+func hostOf(tb testing.TB, builtins fs.FS) (*plugins.Host, *logged) {
+	tb.Helper()
 	log := &logged{}
 	host, err := plugins.NewHost(plugins.HostOptions{
-		Lanes: 1, CacheDir: compiled, Builtins: filters.FS, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Lanes: 1, CacheDir: compiled, Builtins: builtins, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"sluice/plugins"
 	"sluice/plugins/filters"
+	"sluice/plugins/plugintest"
 	"sluice/router"
 )
 
@@ -19,6 +20,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newHost(tb testing.TB) *plugins.Host {
 	tb.Helper()
 	host, err := plugins.NewHost(plugins.HostOptions{Lanes: 1, Log: slog.New(slog.DiscardHandler), Builtins: filters.FS})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = host.Close(context.Background()) })
+	return host
+}
+
+// newBareHost has the filter without its schema, so that what the filter itself
+// says of a configuration is heard.
+func newBareHost(tb testing.TB) *plugins.Host {
+	tb.Helper()
+	bare, err := plugintest.WithoutSchema(filters.FS, "size")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	host, err := plugins.NewHost(plugins.HostOptions{Lanes: 1, Log: slog.New(slog.DiscardHandler), Builtins: bare})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -2,17 +2,11 @@
 
 /* size: limits the size and the shape of message content, by room pattern.
  * README.md beside this file says what it promises. The first line keeps the Go
- * tool off: ../build.sh compiles this. */
+ * tool off: `sluice plugin build` compiles this. */
 #define SLUICE_IMPLEMENTATION
 #include "sluice.h"
 #include "sluice_json.h"
 #include "sluice_rooms.h"
-
-#ifdef __wasm__
-__asm__(".section .custom_section.sluice.schema,\"\",@\n"
-        ".incbin \"schema.json\"\n"
-        ".text\n");
-#endif
 
 enum { BYTES, DEPTH, ITEMS, STRING, LIMITS };
 enum { MAX_RULES = 128, PATTERN_BYTES = 16384, MAX_NEST = 64 };

@@ -195,7 +195,7 @@ func TestConfigurationsAreReadStrictly(t *testing.T) {
 		{"too long patterns", `{"rooms":[` + rules(100, 250) + `]}`, "the patterns take more than 16384 bytes together"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := build(t, newHost(t), c.config)
+			_, err := build(t, newBareHost(t), c.config)
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
@@ -235,7 +235,7 @@ func TestTheModuleCarriesItsSchemaAndNoImports(t *testing.T) {
 		t.Error("it has an import section, and so needs capabilities")
 	}
 	if string(sections["sluice.schema"]) != string(schema) {
-		t.Error("the section sluice.schema is not schema.json: run plugins/filters/build.sh")
+		t.Error("the section sluice.schema is not schema.json: run make filters")
 	}
 	if len(wasm) > 12<<10 {
 		t.Errorf("it has %d bytes; it is to stay small", len(wasm))

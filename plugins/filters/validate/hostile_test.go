@@ -303,7 +303,7 @@ func TestTheModuleIsSmallAndNeedsNoCapability(t *testing.T) {
 	}
 	info := forSchema(t, `true`).Info()[0] // loads without a capability
 	if string(info.Schema) != string(schema) {
-		t.Error("the section sluice.schema is not schema.json: run plugins/filters/build.sh")
+		t.Error("the section sluice.schema is not schema.json: run make filters")
 	}
 	if fmt.Sprint(info.Hooks) != "[message]" {
 		t.Errorf("it has the hooks %v", info.Hooks)

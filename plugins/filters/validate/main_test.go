@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sluice/plugins"
+	"sluice/plugins/plugintest"
 	"sluice/router"
 )
 
@@ -37,6 +38,25 @@ func (r run) Run() int {
 var shared *plugins.Host
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(run{m}) }
+
+// buildBare configures the filter without its schema, so that what the filter
+// itself says of a configuration is heard.
+func buildBare(tb testing.TB, config string) error {
+	tb.Helper()
+	bare, err := plugintest.WithoutSchema(os.DirFS(".."), "validate")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	host, err := plugins.NewHost(plugins.HostOptions{Lanes: 1, Log: slog.New(slog.DiscardHandler), Builtins: bare})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer host.Close(context.Background())
+	_, err = host.Build(tb.Context(), []plugins.Spec{{
+		Name: "validate", Plugin: "builtin:validate", Config: json.RawMessage(config), Time: plugins.MaxTime,
+	}}, nil)
+	return err
+}
 
 // build configures the filter, with time enough for a machine that does much
 // else: what never ends still fails.

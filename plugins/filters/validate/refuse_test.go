@@ -48,7 +48,7 @@ func TestWhatIsNotSupportedIsRefusedByName(t *testing.T) {
 		{"a reference to itself by others", `{"$ref":"#/$defs/a","$defs":{"a":{"allOf":[{"anyOf":[true,{"$ref":"#/$defs/b"}]}]},"b":{"if":{"not":{"$ref":"#/$defs/a"}}}}}`, "refers to itself for the same value"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := build(t, `{"schema":`+c.schema+`}`)
+			err := buildBare(t, `{"schema":`+c.schema+`}`)
 			if err == nil || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("the error %v does not say %q", err, c.reason)
 			}
@@ -117,7 +117,7 @@ func TestSchemasAreReadStrictly(t *testing.T) {
 		{`{"$defs":{"a":{"$anchor":"x"},"b":{"$anchor":"x"}}}`, "/schema/$defs/b/$anchor: the same name is given twice"},
 		{`{"minimum":1,"minimum":2}`, "/schema/minimum: this key is there twice in one object"},
 	} {
-		_, err := build(t, `{"schema":`+c.schema+`}`)
+		err := buildBare(t, `{"schema":`+c.schema+`}`)
 		if err == nil || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%.80s: the error %v does not say %q", c.schema, err, c.reason)
 		}
@@ -149,7 +149,7 @@ func TestConfigurationsAreReadStrictly(t *testing.T) {
 		{`{"rules":[` + repeated(129, `{"schema":true}`) + `]}`, "/rules: has more than 128 rules"},
 		{`{"schema":true,"schema":true}`, "/schema: this key is there twice in one object"},
 	} {
-		_, err := build(t, c.config)
+		err := buildBare(t, c.config)
 		if err == nil || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%.80s: the error %v does not say %q", c.config, err, c.reason)
 		}

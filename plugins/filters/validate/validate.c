@@ -2,7 +2,7 @@
 
 /* validate: holds message content to JSON Schema, by room pattern and kind of
  * message. README.md beside this file says what it promises. The first line
- * keeps the Go tool off: ../build.sh compiles this.
+ * keeps the Go tool off: `sluice plugin build` compiles this.
  *
  * A message takes this way: select_rule here, tape_read (json.h), evaluate
  * (evaluate.h), and say_fault (report_fault.h) where it is refused. The schemas
@@ -11,12 +11,6 @@
 #define SLUICE_IMPLEMENTATION
 #include "sluice.h"
 #include "sluice_rooms.h"
-
-#ifdef __wasm__
-__asm__(".section .custom_section.sluice.schema,\"\",@\n"
-        ".incbin \"schema.json\"\n"
-        ".text\n");
-#endif
 
 /* What runs for every message. */
 #include "memory.h"
