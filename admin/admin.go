@@ -28,6 +28,9 @@ type Options struct {
 	// name of its own.
 	Loopback bool
 
+	// Reloader replaces the configuration; nil: it cannot be replaced.
+	Reloader Reloader
+
 	// Version is the node's version. Default: "dev".
 	Version string
 }
@@ -42,13 +45,20 @@ func Handler(o Options) http.Handler {
 	}
 	born := time.Now()
 	mux := http.NewServeMux()
-	mux.Handle("/healthz", Liveness())
-	mux.Handle("/readyz", Readiness(o.Ready))
-	mux.Handle("/stats", authorized(o.Token, o.stats(born)))
-	mux.Handle("/metrics", authorized(o.Token, o.metrics()))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "not_found", "there are /healthz, /readyz, /stats and /metrics")
-	})
+	mux.Handle("/healthz", reading(Liveness()))
+	mux.Handle("/readyz", reading(Readiness(o.Ready)))
+	mux.Handle("/stats", reading(authorized(o.Token, o.stats(born))))
+	mux.Handle("/metrics", reading(authorized(o.Token, o.metrics())))
+	there := "there are /healthz, /readyz, /stats and /metrics"
+	if o.Reloader != nil {
+		mux.Handle("/api/filters", authorized(o.Token, reading(o.filters())))
+		mux.Handle("/api/reload", authorized(o.Token, o.reload()))
+		mux.Handle("/api/rollback", authorized(o.Token, o.rollback()))
+		there = "there are /healthz, /readyz, /stats, /metrics, /api/filters, /api/reload and /api/rollback"
+	}
+	mux.Handle("/", reading(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "not_found", there)
+	})))
 	return guard(o.Loopback, mux)
 }
 

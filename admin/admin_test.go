@@ -137,7 +137,7 @@ func TestAFiltersVerdictsAndFailuresAreCountedByItsVersion(t *testing.T) {
 		t.Errorf("the version is %q", version)
 	}
 	body := get(h, "/metrics", nil).Body.String()
-	labels := `filter="size",`
+	labels := `filter="size",role="active",`
 	for _, line := range []string{
 		`sluice_filter_calls_total{` + labels + `version="` + version + `"} 3`,
 		`sluice_filter_verdicts_total{` + labels + `verdict="deny",version="` + version + `"} 2`,

@@ -9,22 +9,29 @@ import (
 	"sluice/router"
 )
 
-// guard lets only reading requests pass and, on loopback, only those that were
-// made to loopback: a web page can make its own name resolve to 127.0.0.1 and
+// guard lets on loopback only requests pass that were made to loopback: a web page can make its own name resolve to 127.0.0.1 and
 // would then be the same origin as the listener, but it cannot change the Host
 // header that the browser sends.
 func guard(loopback bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		switch {
-		case loopback && !router.LoopbackHost(r.Host):
+		if loopback && !router.LoopbackHost(r.Host) {
 			refuse(w, http.StatusForbidden, "forbidden", "the Host header names another host; this listener answers to localhost and 127.0.0.1")
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// reading lets only requests pass that change nothing.
+func reading(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			refuse(w, http.StatusMethodNotAllowed, "bad_request", "use GET")
-		default:
-			next.ServeHTTP(w, r)
+			return
 		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -23,7 +23,11 @@ func (o Options) metrics() http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&nodeCollector{o.Router, o.Version},
 		&filterCollector{o.Router},
+		&sourceCollector{o.Router},
 	)
+	if o.Reloader != nil {
+		registry.MustRegister(reloadCollector{o.Reloader})
+	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 }
 

@@ -139,6 +139,32 @@ func (g *Grants) addNodeWide(allow []string) error {
 	return nil
 }
 
+// MarshalJSON writes the grants in the form that ParseGrants reads, for people
+// and tools that look at an identity.
+func (g *Grants) MarshalJSON() ([]byte, error) {
+	type rule struct {
+		Rooms string   `json:"rooms,omitempty"`
+		Allow []string `json:"allow"`
+	}
+	rules := []rule{}
+	for _, r := range g.rooms {
+		allow := []string{}
+		for _, word := range []string{"join", "send", "presence", "history"} {
+			if r.allow&actions[word] != 0 {
+				allow = append(allow, word)
+			}
+		}
+		rules = append(rules, rule{r.rooms.String(), allow})
+	}
+	if g.broadcast {
+		rules = append(rules, rule{Allow: []string{"broadcast"}})
+	}
+	if g.direct {
+		rules = append(rules, rule{Allow: []string{"direct"}})
+	}
+	return json.Marshal(rules)
+}
+
 // may reports whether the user may do what in the room.
 func (g *Grants) may(what action, room, user string) bool {
 	if g.user != "" {

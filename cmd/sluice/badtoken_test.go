@@ -153,7 +153,7 @@ func (n *running) counters(series ...string) []int {
 const (
 	refusedByFilter = `sluice_connections_refused_total\{cause="filter"\}`
 	refusedReserved = `sluice_connections_refused_total\{cause="reserved_user"\}`
-	deniedByAuth    = `sluice_filter_verdicts_total\{filter="auth",verdict="deny",version="[0-9a-f]{12}"\}`
+	deniedByAuth    = `sluice_filter_verdicts_total\{filter="auth",role="active",verdict="deny",version="[0-9a-f]{12}"\}`
 )
 
 // leaks fails the test if a text shows a part of a token that is not what all

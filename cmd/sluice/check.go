@@ -17,7 +17,7 @@ func runCheck(ctx context.Context, from sources, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	host, err := newHost(l, warnings(stderr))
+	host, err := newHost(l, warnings(stderr), nil)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,9 @@ func (l *loaded) summary(g *router.Generation) string {
 	if chain, ok := g.Filters.(*plugins.Chain); ok {
 		for _, f := range chain.Info() {
 			fmt.Fprintf(&out, "    %s: %s, version %s, on %s\n", f.Name, f.File, f.Version, strings.Join(f.Hooks, ", "))
+		}
+		for _, f := range chain.Candidates() {
+			fmt.Fprintf(&out, "    candidate for %s: %s, version %s, %s %.4g%%\n", f.Name, f.File, f.Version, f.Role, 100*f.Share)
 		}
 	}
 	return out.String()

@@ -8,6 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"sluice/cmd/sluice/plugin"
+	"sluice/plugins/filters"
+	"sluice/sdk"
 )
 
 // version is set when a release is built.
@@ -68,7 +72,9 @@ func newCommands(env []string, stdout, stderr io.Writer) *cobra.Command {
 	for _, cmd := range []*cobra.Command{root, serveCmd} {
 		cmd.Flags().BoolVar(&from.Dev, "dev", false, "for development: filters and a key of this run in place of config.yaml, and a page to try them on")
 	}
-	root.AddCommand(serveCmd, checkCmd, newTokenCommand(&from, stdout), versionCmd)
+	root.AddCommand(serveCmd, checkCmd, newTokenCommand(&from, stdout), versionCmd,
+		plugin.Command(plugin.Options{Stdout: stdout, Stderr: stderr, Env: env, Builtins: filters.FS, SDK: sdk.FS, RegistryPasswords: registryPasswords()}))
+	root.AddCommand(newRemoteCommands(env, stdout)...)
 	return root
 }
 
@@ -80,7 +86,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if cmd.HasParent() {
 		return fmt.Errorf("%s takes no arguments, only flags; see %s --help", cmd.CommandPath(), cmd.CommandPath())
 	}
-	near := nearest(args[0], []string{"serve", "check", "token", "version"})
+	near := nearest(args[0], []string{"serve", "check", "token", "version", "reload", "status"})
 	if near != "" {
 		near = "did you mean " + near + "? "
 	}

@@ -26,13 +26,20 @@ type Config struct {
 	TrustedProxies       []string        `koanf:"trusted_proxies" unit:"CIDRs" doc:"proxies whose X-Forwarded-For is believed"`
 	AnnounceConnections  string          `koanf:"announce_connections" default:"auto" enum:"auto,on,off" doc:"tell everyone who connects and disconnects"`
 	Demo                 bool            `koanf:"demo" doc:"serve a page at / that people can chat on, to try a node out"`
-	Cache                string          `koanf:"cache" unit:"directory" doc:"where compiled filters are kept; \"\": the user's cache directory, off: nowhere"`
+	Cache                string          `koanf:"cache" unit:"directory" doc:"where compiled and fetched filters are kept; \"\": the user's cache directory, off: nowhere"`
+	TrustedKeys          []string        `koanf:"trusted_keys" unit:"keys" reload:"yes" doc:"public keys by which filters are signed, as PEM or base64; where there are some, signatures are checked"`
+	RequireSignatures    bool            `koanf:"require_signatures" reload:"yes" doc:"refuse filters that no trusted key has signed"`
+	RequirePins          bool            `koanf:"require_pins" reload:"yes" doc:"refuse filters of which the configuration does not say the digest"`
 	Admin                AdminConfig     `koanf:"admin"`
 	Broker               BrokerConfig    `koanf:"broker"`
+	Lookups              LookupsConfig   `koanf:"lookups"`
 	Limits               LimitsConfig    `koanf:"limits"`
 	Heartbeat            HeartbeatConfig `koanf:"heartbeat"`
 	Shutdown             ShutdownConfig  `koanf:"shutdown"`
 	Log                  LogConfig       `koanf:"log"`
+	Reload               ReloadConfig    `koanf:"reload"`
+	RollbackOn           RollbackConfig  `koanf:"rollback_on"`
+	Capture              CaptureConfig   `koanf:"capture"`
 	DefaultGrants        []GrantConfig   `koanf:"default_grants"`
 	Rooms                []RoomConfig    `koanf:"rooms"`
 	Filters              []FilterConfig  `koanf:"filters"`
@@ -47,6 +54,21 @@ type AdminConfig struct {
 // BrokerConfig is what carries messages between nodes.
 type BrokerConfig struct {
 	Type string `koanf:"type" default:"memory" enum:"memory" doc:"what carries messages; memory: this process alone"`
+}
+
+// LookupsConfig is what the lookups of all filters share.
+type LookupsConfig struct {
+	Redis LookupRedisConfig `koanf:"redis"`
+}
+
+// LookupRedisConfig is the Redis whose keys filters look up. It is only read.
+type LookupRedisConfig struct {
+	Address  string     `koanf:"address" unit:"host:port" doc:"the Redis whose keys filters may look up; \"\": there is none"`
+	Username string     `koanf:"username" unit:"name" doc:"its user, of an access control list"`
+	Password secretText `koanf:"password" unit:"secret" doc:"its password"`
+	Database int        `koanf:"database" default:"0" unit:"number" doc:"its database"`
+	TLS      bool       `koanf:"tls" doc:"connect to it by TLS"`
+	Prefix   string     `koanf:"prefix" default:"sluice:lookup:" unit:"text" doc:"what every key that is looked up begins with; it ends in a colon"`
 }
 
 // LimitsConfig is a node's limits towards its clients; see router.Limits.
@@ -76,8 +98,35 @@ type ShutdownConfig struct {
 
 // LogConfig says what is logged, on standard error.
 type LogConfig struct {
-	Level  string `koanf:"level" default:"info" enum:"debug,info,warn,error" doc:"least important level that is logged"`
+	Level  string `koanf:"level" default:"info" enum:"debug,info,warn,error" reload:"yes" doc:"least important level that is logged"`
 	Format string `koanf:"format" default:"text" enum:"text,json" doc:"form of a log line"`
+}
+
+// ReloadConfig says when the node reads its configuration anew by itself.
+type ReloadConfig struct {
+	Watch bool          `koanf:"watch" default:"true" doc:"read everything anew when one of the files changes"`
+	Poll  time.Duration `koanf:"poll" default:"10s" doc:"time between two looks at the files, for changes that nothing tells of; 0s: none"`
+}
+
+// RollbackConfig says when the node goes back to the generation before by itself.
+// Each margin is over what was before, per filter.
+type RollbackConfig struct {
+	Window    time.Duration `koanf:"window" default:"1m" reload:"yes" doc:"time for which a generation is compared with the one before, and over which that is taken"`
+	Traps     int           `koanf:"traps" default:"0" unit:"traps" reload:"yes" doc:"traps of a filter, beyond those to be expected, on which the node goes back; 0: they are not looked at"`
+	Failures  Percent       `koanf:"failures" default:"0%" unit:"of events" reload:"yes" doc:"margin of failures; 0%: they are not looked at"`
+	Latency   time.Duration `koanf:"latency" default:"0s" reload:"yes" doc:"margin of the mean time of a call; 0s: it is not looked at"`
+	Refusals  Percent       `koanf:"refusals" default:"0%" unit:"of events" reload:"yes" doc:"margin of events that are denied, dropped or end the connection; 0%: they are not looked at"`
+	MinEvents int           `koanf:"min_events" default:"100" unit:"events" reload:"yes" doc:"events of a filter below which rates and times say nothing"`
+}
+
+// CaptureConfig says what is recorded of filters, for sluice plugin replay.
+type CaptureConfig struct {
+	File    string        `koanf:"file" unit:"path" doc:"the file that what filters are asked and answer is recorded in, relative to the configuration file; \"\": nothing is recorded"`
+	For     time.Duration `koanf:"for" default:"10m" doc:"time from the start of the node for which it is recorded"`
+	MaxSize Size          `koanf:"max_size" default:"64MiB" doc:"largest size of the file"`
+	Sample  Percent       `koanf:"sample" default:"100%" unit:"of connections" doc:"connections whose events are recorded"`
+	Headers bool          `koanf:"headers" doc:"record the values of request headers too, but for those that carry credentials"`
+	Redact  []string      `koanf:"redact" unit:"pointers and names" doc:"what is left out: JSON pointers into content, as /card/number, and names of claims"`
 }
 
 // GrantConfig is one thing that an identity without grants of its own may do.
@@ -97,20 +146,33 @@ type RoomConfig struct {
 // FilterConfig is one filter of the chain.
 type FilterConfig struct {
 	Name         string             `koanf:"name" unit:"name" required:"yes" reload:"yes" doc:"what logs, metrics and errors call the filter"`
-	Plugin       string             `koanf:"plugin" unit:"path" required:"yes" reload:"yes" doc:"the .wasm, relative to the file that names it, or builtin:NAME"`
+	Plugin       string             `koanf:"plugin" unit:"path" required:"yes" reload:"yes" doc:"the .wasm, relative to the file that names it, https://…, oci://REGISTRY/REPOSITORY:TAG, or builtin:NAME"`
+	SHA256       string             `koanf:"sha256" unit:"digest" reload:"yes" doc:"the SHA-256 that the .wasm has to have, in hex; none: any"`
 	Rooms        []string           `koanf:"rooms" unit:"patterns" reload:"yes" doc:"rooms whose joins, messages and leaves the filter sees; none: all"`
 	Config       json.RawMessage    `koanf:"config" reload:"yes" doc:"the filter's own configuration, given to it as JSON"`
 	Headers      []string           `koanf:"headers" unit:"names" reload:"yes" doc:"request headers that on_connect sees"`
 	Query        []string           `koanf:"query" unit:"names" reload:"yes" doc:"query fields that on_connect sees"`
 	Cookies      []string           `koanf:"cookies" unit:"names" reload:"yes" doc:"cookies that on_connect sees"`
-	Capabilities []string           `koanf:"capabilities" unit:"names" reload:"yes" doc:"what the filter may import: log, now, random, verify"`
+	Capabilities []string           `koanf:"capabilities" unit:"names" reload:"yes" doc:"what the filter may import: log, now, random, verify, metric_add, counter_add, bucket_take, kv_get, kv_set"`
 	Keys         []KeyConfig        `koanf:"keys"`
+	Lookup       LookupConfig       `koanf:"lookup"`
 	May          MayConfig          `koanf:"may"`
 	Limits       FilterLimitsConfig `koanf:"limits"`
 	OnFailure    string             `koanf:"on_failure" default:"deny" enum:"deny,continue" reload:"yes" doc:"what becomes of an event when the filter fails"`
+	Candidate    CandidateConfig    `koanf:"candidate"`
 
 	// Dir is the base of Plugin: the directory of the file that names it.
 	Dir string `koanf:"-"`
+}
+
+// CandidateConfig is another version of the filter that is tried out beside it;
+// see plugins.Candidate. It has either canary or shadow.
+type CandidateConfig struct {
+	Plugin string          `koanf:"plugin" unit:"path" reload:"yes" doc:"the candidate's .wasm, as plugin"`
+	SHA256 string          `koanf:"sha256" unit:"digest" reload:"yes" doc:"the SHA-256 that the candidate's .wasm has to have; none: any"`
+	Config json.RawMessage `koanf:"config" reload:"yes" doc:"its configuration; none: the filter's"`
+	Canary Percent         `koanf:"canary" default:"0%" unit:"of connections" reload:"yes" doc:"connections that it judges in the filter's place"`
+	Shadow Percent         `koanf:"shadow" default:"0%" unit:"of events" reload:"yes" doc:"events that it is asked about beside the filter, with no effect"`
 }
 
 // KeyConfig is one key, or one set of keys, that a filter verifies signatures
@@ -128,6 +190,37 @@ type KeyConfig struct {
 	Refresh      time.Duration `koanf:"refresh" default:"0s" reload:"yes" doc:"time between two fetches of the URL of jwks; 0: as its answer says, else 15m"`
 }
 
+// LookupConfig is what the node fetches for a filter before it asks it; see
+// lookup.Spec. It has either http or redis.
+type LookupConfig struct {
+	HTTP        LookupHTTPConfig `koanf:"http"`
+	Redis       LookupKeyConfig  `koanf:"redis"`
+	On          []string         `koanf:"on" unit:"hooks" reload:"yes" doc:"connect, join, message: for which it is made; none: for those of them that the filter has"`
+	TTL         time.Duration    `koanf:"ttl" default:"0s" reload:"yes" doc:"time for which an answer is kept; 0s: it is not"`
+	MissTTL     time.Duration    `koanf:"miss_ttl" default:"0s" reload:"yes" doc:"time for which it is kept that there is none; 0s: as ttl"`
+	Timeout     time.Duration    `koanf:"timeout" default:"500ms" reload:"yes" doc:"time for one answer"`
+	MaxBytes    Size             `koanf:"max_bytes" default:"16KiB" reload:"yes" doc:"largest answer"`
+	Concurrency int              `koanf:"concurrency" default:"64" unit:"questions" reload:"yes" doc:"questions on their way at one time"`
+	Format      string           `koanf:"format" unit:"json or bytes" reload:"yes" doc:"form of an answer; none: json of http, bytes of redis"`
+	OnMiss      string           `koanf:"on_miss" default:"pass" enum:"pass,deny,skip" reload:"yes" doc:"what becomes of an event for which there is nothing"`
+	OnFailure   string           `koanf:"on_failure" default:"deny" enum:"deny,pass,skip" reload:"yes" doc:"what becomes of an event whose lookup fails"`
+}
+
+// LookupHTTPConfig is a question over HTTP.
+type LookupHTTPConfig struct {
+	URL        secretText      `koanf:"url" unit:"template" reload:"yes" doc:"where to ask, with fields of the event in path and query"`
+	Method     string          `koanf:"method" default:"GET" enum:"GET,POST" reload:"yes" doc:"GET, or a POST of the event as JSON"`
+	Headers    json.RawMessage `koanf:"headers" unit:"names and text" reload:"yes" doc:"headers of the request"`
+	Key        string          `koanf:"key" unit:"template" reload:"yes" doc:"what answers to a POST are kept and shared by"`
+	Breaker    int             `koanf:"breaker" default:"5" unit:"failures" reload:"yes" doc:"failures in a row after which nothing is asked for a while; 0: never"`
+	RetryAfter time.Duration   `koanf:"retry_after" default:"5s" reload:"yes" doc:"that while"`
+}
+
+// LookupKeyConfig is a question to Redis.
+type LookupKeyConfig struct {
+	Key string `koanf:"key" unit:"template" reload:"yes" doc:"the key below lookups.redis.prefix, with fields of the event"`
+}
+
 // MayConfig is what a filter may decide beyond refusing.
 type MayConfig struct {
 	Allow   bool     `koanf:"allow" reload:"yes" doc:"the verdict allow skips the rest of the chain"`
@@ -139,4 +232,8 @@ type FilterLimitsConfig struct {
 	Memory Size          `koanf:"memory" default:"32MiB" reload:"yes" doc:"memory of one instance"`
 	Time   time.Duration `koanf:"time" default:"5ms" reload:"yes" doc:"time for one event"`
 	State  Size          `koanf:"state" default:"1KiB" reload:"yes" doc:"what the filter may keep for each connection; at most 4KiB"`
+
+	Counters int  `koanf:"counters" default:"100000" unit:"number" reload:"yes" doc:"counters and buckets that the filter may keep on the node"`
+	Values   Size `koanf:"values" default:"8MiB" reload:"yes" doc:"what the values that the filter keeps on the node may take, 64 bytes for each included"`
+	Series   int  `koanf:"series" default:"32" unit:"number" reload:"yes" doc:"series of metrics that the filter may have"`
 }

@@ -49,7 +49,6 @@ func TestASchemaThatCannotBeUsedIsNamedWithFilterPathKeywordAndRemedy(t *testing
 		schema string
 		want   []string
 	}{
-		"no schema":                {`5`, []string{"schema"}},
 		"an unknown type":          {`{"properties":{"a":{"type":"text"}}}`, []string{"/properties/a", "type"}},
 		"a negative length":        {`{"minLength":-1}`, []string{"minLength"}},
 		"a bad pattern":            {`{"properties":{"a":{"pattern":"(a"}}}`, []string{"/properties/a", "pattern"}},
@@ -208,7 +207,7 @@ func TestHostileContentIsAnsweredAndANeighbourIsServedMeanwhile(t *testing.T) {
 		}
 		bob.alive("chat", "user_joined", "user_left", "user_connected", "user_disconnected")
 	}
-	if failures := n.counter(`sluice_filter_failures_total\{cause="[a-z_0-9]+",filter="validate",version="[0-9a-f]{12}"\}`); failures != 0 {
+	if failures := n.counter(`sluice_filter_failures_total\{cause="[a-z_0-9]+",filter="validate",role="active",version="[0-9a-f]{12}"\}`); failures != 0 {
 		t.Errorf("validate failed %d times", failures)
 	}
 

@@ -26,14 +26,19 @@ const (
 // devUsers are those that --dev prints links for.
 var devUsers = []string{"ann", "bob"}
 
-// readDev reads dev.yaml as a layer, with a fresh key. It panics on errors: no
-// user can cause one. Where the file has a key, the places stay the file's.
-func (l *loaded) readDev() map[string]any {
+// newDevKey makes the key of a run, which reloads keep.
+func newDevKey() string {
 	random := make([]byte, devKeyBytes)
 	rand.Read(random) // never fails
+	return base64.StdEncoding.EncodeToString(random)
+}
+
+// readDev reads dev.yaml as a layer, with the key of this run. It panics on errors: no
+// user can cause one. Where the file has a key, the places stay the file's.
+func (l *loaded) readDev(key string) map[string]any {
 	r := &strictReader{
 		file:    "dev.yaml",
-		secrets: newSecrets([]string{devKey + "=" + base64.StdEncoding.EncodeToString(random)}),
+		secrets: newSecrets([]string{devKey + "=" + key}),
 		places:  make(map[string]place),
 	}
 	m := r.read(devConfig)

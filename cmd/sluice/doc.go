@@ -16,10 +16,12 @@
 //	generation.go  filters loaded, and all put together; nothing half-done is left behind
 //
 // and of a node: commands.go (flags), serve.go (its life, from the listeners to the
-// drain), http.go (what is served where), demo (the page of --dev).
+// drain), reload*.go (its next generations, and the way back), guard*.go (by itself), watch*.go (changes of its files), http.go (what is served where), demo (the page of --dev).
+// remote*.go talks to a node that runs elsewhere.
 //
 // And of a token: token.go (what it says), signer.go (the key that signs it).
 //
-// Goroutines: each listener has one that serves it, started by node.serve, which
-// returns only when both have ended.
+// Goroutines: each listener has one that serves it; reloads.listen starts one that waits for SIGHUP, watcher.run, and reloads.guarding, which looks at counters. node.serve starts them, and
+// returns only when all have ended. Whoever reloads or rolls back has the one token of reloads.turn, and only he touches what is
+// in force; watcher owns its folders and timers. reloads.mu guards the status alone, and nothing is called under it.
 package main

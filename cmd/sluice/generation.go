@@ -38,12 +38,14 @@ func buildGeneration(ctx context.Context, l *loaded, host *plugins.Host, prev *r
 	if err != nil {
 		return nil, l.filterErrors(err)
 	}
-	for _, check := range []func(*plugins.Chain) error{l.checkOpen, l.checkFrame} {
+	fixtures := func(chain *plugins.Chain) error { return l.proveFixtures(ctx, chain, before) }
+	for _, check := range []func(*plugins.Chain) error{l.checkOpen, l.checkFrame, fixtures} {
 		if err := check(chain); err != nil {
 			chain.Retire()
 			return nil, err
 		}
 	}
+	chain.KeepSources()
 	return &router.Generation{Number: number, Rooms: rules, Limits: l.limits(), DefaultGrants: grants, Filters: chain}, nil
 }
 
@@ -83,8 +85,15 @@ func (l *loaded) filterErrors(err error) error {
 		for i, f := range l.Filters {
 			if f.Name == load.Filter {
 				path = fmt.Sprintf("filters[%d]", i)
-				at = l.placeOf(path)
 				load = l.withoutSecrets(load, path)
+				config := f.Config
+				if _, own := l.Places[path+".candidate.config"]; load.Candidate && (own || !strings.HasPrefix(load.Cause, plugins.RefusedBySchema)) {
+					path, config = path+".candidate", f.Candidate.Config
+				}
+				if strings.HasPrefix(load.Cause, plugins.RefusedBySchema) {
+					path += "." + plugins.ConfigPath(config, load.Pointer)
+				}
+				at = l.placeOf(path)
 			}
 		}
 		errs.add(at, path, "%v", load)
@@ -96,7 +105,9 @@ func (l *loaded) filterErrors(err error) error {
 // which secrets were filled: they may quote it.
 func (l *loaded) withoutSecrets(load *plugins.LoadError, path string) *plugins.LoadError {
 	before, _, refused := strings.Cut(load.Cause, plugins.RefusedConfiguration)
-	if !refused || !slices.ContainsFunc(l.Filled, func(filled string) bool { return strings.HasPrefix(filled, path+".config") }) {
+	if !refused || !slices.ContainsFunc(l.Filled, func(filled string) bool {
+		return strings.HasPrefix(filled, path+".config") || strings.HasPrefix(filled, path+".candidate.config")
+	}) {
 		return load
 	}
 	quiet := *load
@@ -114,16 +125,20 @@ func unjoin(err error) []error {
 
 func (l *loaded) specs() []plugins.Spec {
 	specs := make([]plugins.Spec, len(l.Filters))
+	trust := l.trust()
 	for i := range l.Filters {
 		f := &l.Filters[i]
 		specs[i] = plugins.Spec{
-			Name: f.Name, Plugin: f.Plugin, Dir: f.Dir, Rooms: f.Rooms, Config: f.Config,
+			Name: f.Name, Plugin: f.Plugin, SHA256: f.SHA256, Trust: trust, Dir: f.Dir, Rooms: f.Rooms, Config: f.Config, PrivateConfig: l.hasSecrets(i),
 			Headers: l.named(i, "headers", f.Headers), Query: l.named(i, "query", f.Query), Cookies: l.named(i, "cookies", f.Cookies),
 			Capabilities: l.named(i, "capabilities", f.Capabilities),
 			Keys:         l.keySpecs(i),
+			Lookup:       l.lookupSpec(i),
 			May:          plugins.May{Allow: f.May.Allow, Reroute: f.May.Reroute},
 			Memory:       int64(f.Limits.Memory), Time: f.Limits.Time, StateBytes: int(f.Limits.State),
+			Quota:     plugins.Quota{Counters: f.Limits.Counters, Values: int64(f.Limits.Values), Series: f.Limits.Series},
 			OnFailure: f.OnFailure,
+			Candidate: l.candidate(i),
 		}
 	}
 	return specs

@@ -16,7 +16,7 @@ const sizeFilter = "filters:\n  - {name: size, plugin: \"builtin:size\", config:
 func testHost(t *testing.T, l *loaded) *plugins.Host {
 	t.Helper()
 	l.Cache = "off"
-	host, err := newHost(l, slog.New(slog.DiscardHandler))
+	host, err := newHost(l, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -289,7 +289,7 @@ func TestAnAuthThatFailsForWhateverCauseAdmitsNobody(t *testing.T) {
 				}
 				failures := 0
 				for _, c := range []string{cause, "unavailable"} { // the latter until its next instance is ready
-					failures += n.counter(`sluice_filter_failures_total\{cause="` + c + `",filter="fails",version="[0-9a-f]{12}"\}`)
+					failures += n.counter(`sluice_filter_failures_total\{cause="` + c + `",filter="fails",role="active",version="[0-9a-f]{12}"\}`)
 				}
 				if refused := n.counter(refusedByFilter); failures != 2 || refused != 2 {
 					t.Errorf("%s: %d failures and %d refusals are counted, want 2", place, failures, refused)

@@ -25,6 +25,10 @@ type sources struct {
 	Env   []string          // as os.Environ has it
 	Flags map[string]string // by path of the key: those that were given
 	Dev   bool              // dev.yaml instead of config.yaml, and below a file that is named
+
+	DevKey string // with Dev: the key of this run; "": one of this load alone
+
+	Looks looks // is told of each file before it is read; nil: nobody is
 }
 
 // loaded is a configuration and where its values came from.
@@ -41,6 +45,7 @@ type loaded struct {
 // everything that is wrong.
 func load(s sources) (*loaded, error) {
 	secrets := newSecrets(s.Env)
+	secrets.looks = s.Looks
 	l := &loaded{Places: make(map[string]place), Dev: s.Dev}
 	layers := []map[string]any{schema.defaults()}
 
@@ -51,7 +56,10 @@ func load(s sources) (*loaded, error) {
 	l.Filled = secrets.filled
 	var errs configErrors
 	if s.Dev {
-		layers = append(layers, l.readDev())
+		if s.DevKey == "" {
+			s.DevKey = newDevKey()
+		}
+		layers = append(layers, l.readDev(s.DevKey))
 	}
 	layers = append(layers, fromFile,
 		l.readEnv(secrets, &errs),
@@ -69,6 +77,7 @@ func load(s sources) (*loaded, error) {
 	for i := range l.Filters {
 		l.Filters[i].Dir = base
 	}
+	l.lookAtNamed(s.Looks)
 	if err := validate(l); err != nil {
 		return nil, err
 	}
@@ -85,11 +94,13 @@ func (l *loaded) readFile(s sources, secrets *secrets) (map[string]any, error) {
 		if s.Dev {
 			return nil, nil
 		}
+		s.Looks.look(defaultFile)
 		if _, err := os.Stat(defaultFile); errors.Is(err, os.ErrNotExist) {
 			return nil, nil
 		}
 		path = defaultFile
 	}
+	s.Looks.look(path)
 	text, err := readSmall(path, maxConfigFile)
 	if err != nil {
 		// The file's name is in the text.

@@ -83,8 +83,15 @@ default_grants:
   - {rooms: "inbox:${user}", allow: [join, send]}
   - {allow: [direct]}
 cache: /var/cache/sluice
+trusted_keys: ["ibz7ls6Y7eHrnYPJUhyjgSl34KDH5hwqAzSIyRlsScU="]
+require_signatures: true
+require_pins: true
 admin: {listen: ":9001", token: abc}
 broker: {type: memory}
+reload: {watch: false, poll: 30s}
+rollback_on: {window: 2m, traps: 4, failures: 2%, latency: 300us, refusals: 6%, min_events: 50}
+capture: {file: c.gz, for: 1m, max_size: 1MiB, sample: 10%, headers: true, redact: [/a]}
+lookups: {redis: {address: "127.0.0.1:6379", username: node, password: hush, database: 2, tls: true, prefix: "looked:"}}
 limits:
   frame: 128KiB
   rooms_per_connection: 5
@@ -105,6 +112,7 @@ rooms:
 filters:
   - name: policy
     plugin: ./policy.wasm
+    sha256: abababababababababababababababababababababababababababababababab
     rooms: ["chat:*"]
     config: {b: 1, a: [true, null, 2.5, "<x>"], 7: {d: 2020-01-02}, big: 18446744073709551615}
     headers: [authorization]
@@ -116,8 +124,10 @@ filters:
       - {alg: HS256, kid: two, secret_base64: "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU="}
       - {jwks: "https://id.example.org/keys.json", algs: [ES256, EdDSA], when_down: wait, refresh: 5m}
     may: {allow: true, reroute: ["quarantine:*"]}
-    limits: {memory: 1MiB, time: 2ms, state: 2KiB}
+    limits: {memory: 1MiB, time: 2ms, state: 2KiB, counters: 100, values: 4MiB, series: 5}
     on_failure: continue
+    lookup: {redis: {key: "banned:${user}"}, on: [message], ttl: 1s, miss_ttl: 2s, timeout: 3s, max_bytes: 1KiB, concurrency: 2, format: bytes, on_miss: deny, on_failure: pass}
+    candidate: {plugin: ./next.wasm, sha256: cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd, config: {c: 1}, canary: 5%}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +136,7 @@ filters:
 		Listen: ":9000", AllowUnauthenticated: true, Anonymous: true,
 		AllowedOrigins: []string{"https://example.org", "*.example.com"}, TrustedProxies: []string{"10.0.0.0/8", "::1"},
 		AnnounceConnections: "off", Demo: true, Cache: "/var/cache/sluice",
+		TrustedKeys: []string{"ibz7ls6Y7eHrnYPJUhyjgSl34KDH5hwqAzSIyRlsScU="}, RequireSignatures: true, RequirePins: true,
 		Admin: AdminConfig{":9001", "abc"}, Broker: BrokerConfig{"memory"},
 		Limits: LimitsConfig{
 			Frame: 128 << 10, RoomsPerConnection: 5, Queue: 2 << 20, Connections: 7, ConnectionsPerUser: 3, HandshakesPerAddress: 2.5,
@@ -133,10 +144,14 @@ filters:
 		},
 		Heartbeat: HeartbeatConfig{30 * time.Second, 500 * time.Millisecond},
 		Shutdown:  ShutdownConfig{time.Minute}, Log: LogConfig{"debug", "json"},
+		Reload:        ReloadConfig{false, 30 * time.Second},
+		RollbackOn:    RollbackConfig{2 * time.Minute, 4, 0.02, 300 * time.Microsecond, 0.06, 50},
+		Capture:       CaptureConfig{"c.gz", time.Minute, 1 << 20, 0.1, true, []string{"/a"}},
+		Lookups:       LookupsConfig{LookupRedisConfig{"127.0.0.1:6379", "node", "hush", 2, true, "looked:"}},
 		DefaultGrants: []GrantConfig{{"inbox:${user}", []string{"join", "send"}}, {"", []string{"direct"}}},
 		Rooms:         []RoomConfig{{"chat:*", true, "on", "drop_oldest"}, {"**", false, "auto", "disconnect"}},
 		Filters: []FilterConfig{{
-			Name: "policy", Plugin: "./policy.wasm", Rooms: []string{"chat:*"},
+			Name: "policy", Plugin: "./policy.wasm", SHA256: strings.Repeat("ab", 32), Rooms: []string{"chat:*"},
 			Config:  json.RawMessage(`{"b":1,"a":[true,null,2.5,"<x>"],"7":{"d":"2020-01-02"},"big":18446744073709551615}`),
 			Headers: []string{"authorization"}, Query: []string{"token"}, Cookies: []string{"session"}, Capabilities: []string{"log"},
 			Keys: []KeyConfig{
@@ -144,8 +159,14 @@ filters:
 				{Alg: "HS256", Algs: []string{}, Kid: "two", SecretBase64: "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=", WhenDown: "refuse"},
 				{JWKS: "https://id.example.org/keys.json", Algs: []string{"ES256", "EdDSA"}, WhenDown: "wait", Refresh: 5 * time.Minute},
 			},
-			May: MayConfig{true, []string{"quarantine:*"}}, Limits: FilterLimitsConfig{1 << 20, 2 * time.Millisecond, 2 << 10},
+			May: MayConfig{true, []string{"quarantine:*"}}, Limits: FilterLimitsConfig{1 << 20, 2 * time.Millisecond, 2 << 10, 100, 4 << 20, 5},
 			OnFailure: "continue", Dir: filepath.Dir(l.File),
+			Lookup: LookupConfig{
+				HTTP: LookupHTTPConfig{Method: "GET", Breaker: 5, RetryAfter: 5 * time.Second}, Redis: LookupKeyConfig{"banned:${user}"},
+				On: []string{"message"}, TTL: time.Second, MissTTL: 2 * time.Second, Timeout: 3 * time.Second, MaxBytes: 1 << 10, Concurrency: 2,
+				Format: "bytes", OnMiss: "deny", OnFailure: "pass",
+			},
+			Candidate: CandidateConfig{Plugin: "./next.wasm", SHA256: strings.Repeat("cd", 32), Config: json.RawMessage(`{"c":1}`), Canary: 0.05},
 		}},
 	}
 	if !reflect.DeepEqual(l.Config, want) {
@@ -187,7 +208,7 @@ func TestAnEntryHasTheDefaultsOfWhatItLeavesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := l.Filters[0]
-	if f.Limits != (FilterLimitsConfig{32 << 20, time.Millisecond, 1 << 10}) || f.OnFailure != "deny" || f.Config != nil {
+	if f.Limits != (FilterLimitsConfig{32 << 20, time.Millisecond, 1 << 10, 100_000, 8 << 20, 32}) || f.OnFailure != "deny" || f.Config != nil {
 		t.Errorf("got %+v", f)
 	}
 	if l.Rooms[0] != (RoomConfig{"a", false, "auto", "disconnect"}) {
@@ -223,7 +244,7 @@ limits: {connections: "${N}"}
 filters:
   - name: a
     plugin: a.wasm
-    config: {key: "<${SLUICE_AUTH_KEY}>", grant: "user:${user}", price: "$${N} $5"}
+    config: {key: "<${SLUICE_AUTH_KEY}>", grant: "user:${user}:${claims.org.team}", price: "$${N} $5"}
 `)
 	l, err := load(sources{File: filepath.Join(dir, "config.yaml"), Env: []string{"SLUICE_AUTH_KEY=k=\"1", "N=12"}})
 	if err != nil {
@@ -232,7 +253,7 @@ filters:
 	if l.Admin.Token != "from-a-file" || l.Limits.Connections != 12 {
 		t.Errorf("got %+v", l.Config)
 	}
-	if got, want := string(l.Filters[0].Config), `{"key":"<k=\"1>","grant":"user:${user}","price":"${N} $5"}`; got != want {
+	if got, want := string(l.Filters[0].Config), `{"key":"<k=\"1>","grant":"user:${user}:${claims.org.team}","price":"${N} $5"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

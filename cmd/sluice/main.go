@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"sluice/cmd/sluice/plugin"
 )
 
 func main() {
@@ -24,7 +27,8 @@ func main() {
 }
 
 // Main runs the command until it has ended, or until ctx ends and it has shut
-// down. It returns the exit code: 0, or 1 after an error, which it has printed.
+// down. It returns the exit code: 0, or 1 after an error, which it has printed;
+// some commands have others.
 func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newCommands(env, stdout, stderr)
 	root.SetArgs(args)
@@ -32,8 +36,14 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		printError(stderr, err)
-		return 1
+		var exit *plugin.ExitError
+		if !errors.As(err, &exit) {
+			exit = &plugin.ExitError{Code: 1, Err: err}
+		}
+		if exit.Err != nil {
+			printError(stderr, exit.Err)
+		}
+		return exit.Code
 	}
 	return 0
 }

@@ -19,6 +19,7 @@ const (
 	kindString   kind = "string"
 	kindEnum     kind = "word"
 	kindSize     kind = "size"
+	kindPercent  kind = "percentage"
 	kindDuration kind = "time"
 	kindStrings  kind = "list of strings"
 	kindObject   kind = "object"  // free-form, kept as JSON
@@ -63,7 +64,9 @@ func keysOf(t reflect.Type, prefix string) []*key {
 				k.Kind, k.Enum = kindEnum, strings.Split(enum, ",")
 			}
 		case kindBool:
-			k.Default = "false"
+			if k.Default == "" {
+				k.Default = "false"
+			}
 		case kindSection:
 			k.Children = keysOf(f.Type, k.Path+".")
 		case kindList:
@@ -78,6 +81,8 @@ func kindOf(t reflect.Type) kind {
 	switch {
 	case t == reflect.TypeFor[Size]():
 		return kindSize
+	case t == reflect.TypeFor[Percent]():
+		return kindPercent
 	case t == reflect.TypeFor[time.Duration]():
 		return kindDuration
 	case t == reflect.TypeFor[json.RawMessage]():
@@ -155,6 +160,8 @@ func (k *key) parse(text string) (any, error) {
 		return parseRate(text)
 	case kindSize:
 		return parseSize(text)
+	case kindPercent:
+		return parsePercent(text)
 	case kindDuration:
 		return parseDuration(text)
 	case kindEnum:

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"sluice/plugins/lookup"
 )
 
 const (
@@ -36,6 +38,7 @@ type secrets struct {
 	used map[string]bool // variables that some value refers to
 
 	filled []string // paths within filters' config whose value came from a variable or a file
+	looks  looks    // is told of each file before it is read
 }
 
 func newSecrets(env []string) *secrets {
@@ -54,8 +57,34 @@ func newSecrets(env []string) *secrets {
 // A missing or empty variable or file is an error: a secret that is not there
 // must not become an empty one.
 func (s *secrets) resolve(text, dir string) (value string, resolved bool, err error) {
+	return s.fill(text, dir, func(name string) bool { return name == "user" })
+}
+
+// resolveConfig is resolve for what a filter or a lookup reads itself, in which
+// ${claims.NAME} stays as well: no variable has such a name.
+func (s *secrets) resolveConfig(text, dir string) (value string, resolved bool, err error) {
+	return s.fill(text, dir, func(name string) bool {
+		claim, ok := strings.CutPrefix(name, "claims.")
+		return name == "user" || ok && claim != ""
+	})
+}
+
+// resolveTemplate is resolve for a template of a lookup, in which all fields of
+// the event stay.
+func (s *secrets) resolveTemplate(text, dir string) (value string, resolved bool, err error) {
+	return s.fill(text, dir, lookup.IsField)
+}
+
+func (s *secrets) fill(text, dir string, stays func(name string) bool) (value string, resolved bool, err error) {
 	if path, ok := strings.CutPrefix(text, "file:"); ok {
-		value, err = readSecret(path, dir)
+		if path == "" {
+			return "", true, errors.New("file: names no file")
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		s.looks.look(path)
+		value, err = readSecret(path)
 		return value, true, err
 	}
 	if !strings.Contains(text, "${") {
@@ -78,8 +107,8 @@ func (s *secrets) resolve(text, dir string) (value string, resolved bool, err er
 		if !closed {
 			return "", false, errors.New("${ is not closed; write ${NAME}, or $${ for a literal ${")
 		}
-		if name == "user" {
-			out.WriteString("${user}")
+		if stays(name) {
+			out.WriteString("${" + name + "}")
 		} else {
 			v, err := s.variable(name)
 			if err != nil {
@@ -123,13 +152,7 @@ func isVariable(name string) bool {
 }
 
 // readSecret reads a small text file.
-func readSecret(path, dir string) (string, error) {
-	if path == "" {
-		return "", errors.New("file: names no file")
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
+func readSecret(path string) (string, error) {
 	data, err := readSmall(path, maxSecretFile)
 	if err != nil {
 		return "", err

@@ -12,6 +12,7 @@ import (
 
 	"sluice/admin"
 	"sluice/plugins"
+	"sluice/plugins/capture"
 	"sluice/plugins/filters"
 	"sluice/router"
 	"sluice/router/membroker"
@@ -24,6 +25,10 @@ const (
 
 // runServe runs a node until ctx ends, and then drains it.
 func runServe(ctx context.Context, from sources, stdout, stderr io.Writer) error {
+	if from.Dev {
+		from.DevKey = newDevKey()
+	}
+	from.Looks = make(looks)
 	l, err := load(from)
 	if err != nil {
 		return err
@@ -33,10 +38,13 @@ func runServe(ctx context.Context, from sources, stdout, stderr io.Writer) error
 			return err
 		}
 	}
-	n, err := newNode(ctx, l, newLogger(l, stderr))
+	log, level := newLogger(l, stderr)
+	n, err := newNode(ctx, l, log)
 	if err != nil {
 		return err
 	}
+	n.reloads = newReloads(n, from, level)
+	n.handlers()
 	defer n.close()
 	if l.Dev {
 		// The listeners are open: whoever is quick waits for the node to serve.
@@ -47,18 +55,28 @@ func runServe(ctx context.Context, from sources, stdout, stderr io.Writer) error
 	return n.serve(ctx)
 }
 
-func newLogger(l *loaded, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(l.Log.Level)) // validated before
+// newLogger makes the node's logger. Its level can be changed.
+func newLogger(l *loaded, w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(l.logLevel())
 	o := &slog.HandlerOptions{Level: level}
 	if l.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(slog.NewJSONHandler(w, o)), level
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(slog.NewTextHandler(w, o)), level
 }
 
-func newHost(l *loaded, log *slog.Logger) (*plugins.Host, error) {
-	return plugins.NewHost(plugins.HostOptions{CacheDir: l.cacheDir(), Log: log, Builtins: filters.FS})
+func (c *Config) logLevel() (level slog.Level) {
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // validated before
+	return level
+}
+
+func newHost(l *loaded, log *slog.Logger, recorder plugins.Recorder) (*plugins.Host, error) {
+	o := plugins.HostOptions{CacheDir: l.cacheDir(), Log: log, Builtins: filters.FS, Sources: l.filterSources(log), Recorder: recorder}
+	if redis := l.lookupRedis(); redis != nil {
+		o.Redis = redis
+	}
+	return plugins.NewHost(o)
 }
 
 // retire ends the filters of a generation that is no longer in force.
@@ -74,11 +92,13 @@ type node struct {
 	// Static after construction.
 	config  *loaded
 	log     *slog.Logger
+	capture *capture.Capture // nil: none
 	host    *plugins.Host
 	broker  router.Broker
 	router  *router.Router
 	clients *listener
 	admin   *listener // nil: off
+	reloads *reloads
 }
 
 // listener is one address and what is served there.
@@ -100,7 +120,10 @@ func newNode(ctx context.Context, l *loaded, log *slog.Logger) (*node, error) {
 
 func (n *node) build(ctx context.Context) (err error) {
 	l := n.config
-	if n.host, err = newHost(l, n.log); err != nil {
+	if n.capture, err = startCapture(l, n.log); err != nil {
+		return err
+	}
+	if n.host, err = newHost(l, n.log, recorder(n.capture)); err != nil {
 		return err
 	}
 	generation, err := buildGeneration(ctx, l, n.host, nil)
@@ -136,7 +159,6 @@ func (n *node) build(ctx context.Context) (err error) {
 		retire(generation)
 		return err
 	}
-	n.handlers()
 	return nil
 }
 
@@ -148,6 +170,7 @@ func (n *node) handlers() {
 	}
 	n.admin.server = newServer(admin.Handler(admin.Options{
 		Router:   n.router,
+		Reloader: n.reloads,
 		Token:    n.config.Admin.Token,
 		Loopback: isLoopback(n.config.Admin.Listen),
 		Version:  nodeVersion(),
@@ -174,6 +197,7 @@ func (n *node) serve(ctx context.Context) error {
 			failed <- err
 		}()
 	}
+	n.reloads.listen() // before anyone is told of the node, and sends it a SIGHUP
 	n.announce()
 
 	var err error
@@ -182,6 +206,7 @@ func (n *node) serve(ctx context.Context) error {
 	case err = <-failed:
 		serving--
 	}
+	n.reloads.stop()
 	n.drain()
 	n.shutdown()
 	for range serving {
@@ -247,5 +272,8 @@ func (n *node) close() {
 	}
 	if n.host != nil {
 		n.host.Close(context.Background())
+	}
+	if n.capture != nil {
+		n.capture.Close()
 	}
 }

@@ -59,7 +59,7 @@ filters:
 	if e := c.await("chat"); string(e.Content) != `"short"` {
 		t.Errorf("got %+v", e)
 	}
-	if _, body := n.get(n.admin + "/metrics"); !regexp.MustCompile(`sluice_filter_verdicts_total\{filter="size",verdict="deny",version="[0-9a-f]{12}"\} 1\n`).MatchString(body) {
+	if _, body := n.get(n.admin + "/metrics"); !regexp.MustCompile(`sluice_filter_verdicts_total\{filter="size",role="active",verdict="deny",version="[0-9a-f]{12}"\} 1\n`).MatchString(body) {
 		t.Errorf("the refusal is not in the metrics:\n%s", body)
 	}
 }

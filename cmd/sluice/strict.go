@@ -231,6 +231,7 @@ var tags = map[kind][]string{
 	kindInt:      {"!!int"},
 	kindRate:     {"!!int", "!!float"},
 	kindSize:     {"!!str", "!!int"},
+	kindPercent:  {"!!str", "!!int", "!!float"},
 	kindDuration: {"!!str", "!!int"},
 	kindString:   {"!!str"},
 	kindEnum:     {"!!str"},
@@ -242,6 +243,7 @@ var expected = map[kind]string{
 	kindInt:      "a whole number",
 	kindRate:     "a number",
 	kindSize:     "a size, as in 64KiB",
+	kindPercent:  "a percentage, as in 5%",
 	kindDuration: "a time, as in 5s",
 	kindString:   "text",
 }
@@ -251,7 +253,14 @@ func (r *strictReader) scalar(n *yaml.Node, k *key, path string) (any, bool) {
 	text, resolved := n.Value, false
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
 		var err error
-		if text, resolved, err = r.secrets.resolve(n.Value, r.dir); err != nil {
+		resolve := r.secrets.resolve
+		if k.Unit == "template" {
+			resolve = r.secrets.resolveTemplate
+		}
+		if text, resolved, err = resolve(n.Value, r.dir); err != nil {
+			if k.Unit == "template" {
+				err = templateError(err)
+			}
 			r.fail(n, path, "%v", err)
 			return nil, false
 		}

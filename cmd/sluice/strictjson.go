@@ -31,7 +31,8 @@ func (r *strictReader) json(out *bytes.Buffer, n *yaml.Node, path string, depth 
 	case yaml.MappingNode:
 		out.WriteByte('{')
 		separator := ""
-		r.pairs(n, path, depth, func(name string, _, value *yaml.Node) {
+		r.pairs(n, path, depth, func(name string, keyNode, value *yaml.Node) {
+			r.places[join(path, name)] = place{File: r.file, Line: keyNode.Line}
 			out.WriteString(separator)
 			separator = ","
 			writeJSON(out, name)
@@ -48,6 +49,7 @@ func (r *strictReader) json(out *bytes.Buffer, n *yaml.Node, path string, depth 
 				out.WriteByte(',')
 			}
 			itemPath := fmt.Sprintf("%s[%d]", path, i)
+			r.places[itemPath] = place{File: r.file, Line: item.Line}
 			if item = r.enter(item, itemPath, depth+1); item == nil {
 				return
 			}
@@ -83,7 +85,7 @@ func (r *strictReader) jsonScalar(out *bytes.Buffer, n *yaml.Node, path string) 
 		}
 		writeJSON(out, f)
 	case "!!str", "!!timestamp":
-		text, resolved, err := r.secrets.resolve(n.Value, r.dir)
+		text, resolved, err := r.secrets.resolveConfig(n.Value, r.dir)
 		if err != nil {
 			r.fail(n, path, "%v", err)
 			return

@@ -49,6 +49,28 @@ func parseSize(text string) (Size, error) {
 	return Size(n * factor), nil
 }
 
+// Percent is a part of a whole, written "5%": 0 to 1.
+type Percent float64
+
+func (p Percent) String() string { return strconv.FormatFloat(float64(p)*100, 'g', -1, 64) + "%" }
+
+// parsePercent reads a part of a whole. A bare number is refused: 0.5 may be meant
+// as a half, or as a two-hundredth.
+func parsePercent(text string) (Percent, error) {
+	number, ok := strings.CutSuffix(text, "%")
+	if !ok {
+		return 0, fmt.Errorf("%q is not a percentage; write a number with %%, as in 5%%", text)
+	}
+	f, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	switch {
+	case err != nil || math.IsNaN(f):
+		return 0, fmt.Errorf("%q is not a percentage; write a number with %%, as in 5%%", text)
+	case f < 0 || f > 100:
+		return 0, fmt.Errorf("%s is not between 0%% and 100%%", text)
+	}
+	return Percent(f / 100), nil
+}
+
 // parseDuration reads a time as Go writes it, without a sign.
 func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)

@@ -35,8 +35,13 @@ func validate(l *loaded) error {
 	v.listeners()
 	v.peers()
 	v.limits()
+	v.reload()
+	v.rollbackOn()
+	v.capture()
 	v.grants()
 	v.rooms()
+	v.lookups()
+	v.trust()
 	v.filters()
 	return v.errs.orNil()
 }
@@ -163,6 +168,12 @@ func parseProxies(list []string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
+func (v *validator) reload() {
+	if poll := v.l.Reload.Poll; poll > 0 && poll < minPoll {
+		v.fail("reload.poll", "%s is less than %s", poll, minPoll)
+	}
+}
+
 func (v *validator) limits() {
 	c := &v.l.Config
 	v.between("limits.frame", c.Limits.Frame, 1, maxFrame)
@@ -181,6 +192,12 @@ func (v *validator) limits() {
 func (v *validator) between(path string, s, low, high Size) {
 	if s < low || s > high {
 		v.fail(path, "%s is out of range; it must be between %s and %s", s, low, high)
+	}
+}
+
+func (v *validator) betweenNumbers(path string, n, low, high int) {
+	if n < low || n > high {
+		v.fail(path, "%d is out of range; it must be between %d and %d", n, low, high)
 	}
 }
 
@@ -232,11 +249,17 @@ func (v *validator) filters() {
 		if f.Plugin == "" {
 			v.fail(path+".plugin", "is empty; write the path of a .wasm, or builtin:NAME")
 		}
+		v.plugin(path, f.Plugin, f.SHA256)
 		v.keys(i)
+		v.lookup(i)
+		v.candidate(i)
 		v.patterns(path+".rooms", f.Rooms)
 		v.patterns(path+".may.reroute", f.May.Reroute)
 		v.between(path+".limits.memory", f.Limits.Memory, minFilterMemory, plugins.MaxMemory)
 		v.between(path+".limits.state", f.Limits.State, 1, plugins.MaxState)
+		v.betweenNumbers(path+".limits.counters", f.Limits.Counters, 1, plugins.MaxCounters)
+		v.between(path+".limits.values", f.Limits.Values, 1, plugins.MaxValues)
+		v.betweenNumbers(path+".limits.series", f.Limits.Series, 1, plugins.MaxSeries)
 		if f.Limits.Time < minFilterTime || f.Limits.Time > plugins.MaxTime {
 			v.fail(path+".limits.time", "%s is out of range; it must be between %s and %s", f.Limits.Time, minFilterTime, plugins.MaxTime)
 		}

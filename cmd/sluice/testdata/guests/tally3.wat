@@ -1,0 +1,22 @@
+;; Counts the messages of each connection. Its state, of version 3, is the number N, an i32; state of other versions is dropped.
+;; A message's content becomes "3:N".
+(module
+  (memory (export "memory") 2)
+  (func (export "sluice_abi_v1"))
+  (func (export "sluice_buffer") (param $min i32) (result i32)
+    (select (i32.const 65536) (i32.const 0) (i32.le_u (local.get $min) (i32.const 65536))))
+  (func (export "sluice_state_version") (result i32) (i32.const 3))
+  (data (i32.const 1024) "\223:0\22")
+  (func $kept (param $e i32) (result i32)
+    (if (i32.ne (i32.load offset=88 (local.get $e)) (i32.const 3)) (then (return (i32.const 0))))
+    (i32.load (i32.load offset=80 (local.get $e))))
+  (func (export "on_message") (param $e i32) (result i32)
+    (local $n i32)
+    (local.set $n (i32.add (call $kept (local.get $e)) (i32.const 1)))
+    (i32.store (i32.const 2048) (local.get $n))
+    (i32.store offset=160 (local.get $e) (i32.const 2048))
+    (i32.store offset=164 (local.get $e) (i32.const 4))
+    (i32.store8 (i32.const 1027) (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10))))
+    (i32.store offset=144 (local.get $e) (i32.const 1024))
+    (i32.store offset=148 (local.get $e) (i32.const 5))
+    (i32.const 0)))
