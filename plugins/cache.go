@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"sluice/plugins/meter"
+	"sluice/plugins/source"
 )
 
 // compiling serialises compilation in the whole process: concurrent
@@ -63,7 +64,7 @@ func openCache(dir string) (wazero.CompilationCache, error) {
 		err = fmt.Errorf("others may write to it (%s): it would hold executable code; chmod 700 it", info.Mode().Perm())
 	}
 	if err == nil {
-		err = checkOwner(info)
+		err = source.CheckOwner(info)
 	}
 	if err != nil {
 		_ = cache.Close(context.Background())

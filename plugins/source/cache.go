@@ -58,7 +58,7 @@ func openCache(dir string) (*cache, error) {
 	case info.Mode().Perm()&0o022 != 0:
 		return nil, fmt.Errorf("others may write to it (%s): chmod 700 it", info.Mode().Perm())
 	}
-	if err := checkOwner(info); err != nil {
+	if err := CheckOwner(info); err != nil {
 		return nil, err
 	}
 	return &cache{dir: dir}, nil
