@@ -109,18 +109,28 @@ func (r *reloads) Reload(ctx context.Context, trigger string) (generation uint64
 // reloadChanged reloads if a file has changed since the last reload read it,
 // whether that was refused or not. So what was gone back from is not read again
 // until it is changed. It reports whether it did.
-func (r *reloads) reloadChanged(quick bool) bool {
+func (r *reloads) reloadChanged() bool {
 	done, err := r.begin(r.ended)
 	if err != nil {
 		return false
 	}
 	defer done()
-	if !r.files.changed(quick) {
+	if !r.files.changed(false) {
 		return false
 	}
 	// What came of it is logged and shown.
 	_, _ = r.reload("watch")
 	return true
+}
+
+// touched reports, at little cost, whether a file seems to have changed since.
+func (r *reloads) touched() bool {
+	done, err := r.begin(r.ended)
+	if err != nil {
+		return false
+	}
+	defer done()
+	return r.files.changed(true)
 }
 
 // points are where changes matter; false: the node ends.

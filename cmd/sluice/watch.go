@@ -82,9 +82,9 @@ func (w *watcher) run(poll time.Duration) {
 		case <-lost:
 			w.wait()
 		case <-w.timer.C:
-			w.look(false)
+			w.look()
 		case <-ticks:
-			w.look(true)
+			w.glance()
 		}
 	}
 }
@@ -99,15 +99,24 @@ func (w *watcher) wait() {
 }
 
 // look reloads if the files have changed.
-func (w *watcher) look(quick bool) {
+func (w *watcher) look() {
 	w.since = time.Time{}
 	w.follow()
-	if w.reloads.reloadChanged(quick) {
+	if w.reloads.reloadChanged() {
 		// Other files may count now, and may have changed before they were watched.
 		w.follow()
 		w.wait()
-	} else if !quick {
+	} else {
 		w.reloads.node.log.Debug(sameText)
+	}
+}
+
+// glance is what a poll does. Somebody may be writing what it finds changed:
+// that settles as after an event.
+func (w *watcher) glance() {
+	w.follow()
+	if w.since.IsZero() && w.reloads.touched() {
+		w.wait()
 	}
 }
 
