@@ -31,7 +31,9 @@ func configOf(t testing.TB, c *Chain) string {
 
 func TestAnUnchangedFilterKeepsItsInstancesAcrossAReload(t *testing.T) {
 	h := newTestHost(t, HostOptions{Lanes: 2})
-	first := h.chain(nil, guest("moody"), configured(`1`))
+	patient := guest("moody")
+	patient.Time = MaxTime / 2
+	first := h.chain(nil, patient, configured(`1`))
 	agreed(t, first)
 	// Rooms, rights and limits outside the guest do not touch its instances.
 	same := guest("moody")
@@ -74,6 +76,31 @@ func TestAChangedFilterGetsNewInstancesAndTheOldOnesAreClosed(t *testing.T) {
 	second.Retire()
 	if s := h.Stats(); s.Filters != 0 || s.Modules != 0 {
 		t.Errorf("the host still holds %+v", s)
+	}
+}
+
+func TestADigestTellsChainsThatJudgeDifferentlyApart(t *testing.T) {
+	h := newTestHost(t, HostOptions{})
+	rooms, soft, secret, other := configured(`1`), configured(`1`), configured(`1`), configured(`2`)
+	rooms.Rooms = []string{"a"}
+	soft.OnFailure = FailContinue
+	secret.PrivateConfig, other.PrivateConfig = true, true
+	seen := make(map[string]int)
+	for i, specs := range [][]Spec{
+		nil, {configured(`1`)}, {configured(`2`)}, {rooms}, {soft}, {secret},
+		{guest("noop"), configured(`1`)}, {configured(`1`), guest("noop")},
+	} {
+		digest := h.chain(nil, specs...).Digest()
+		if before, there := seen[digest]; there {
+			t.Errorf("chains %d and %d have the same digest", before, i)
+		}
+		if again := h.chain(nil, specs...).Digest(); again != digest || len(digest) != 16 {
+			t.Errorf("chain %d has the digests %q and %q", i, digest, again)
+		}
+		seen[digest] = i
+	}
+	if h.chain(nil, secret).Digest() != h.chain(nil, other).Digest() {
+		t.Error("a configuration with secrets shows in the digest")
 	}
 }
 

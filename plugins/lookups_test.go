@@ -21,7 +21,9 @@ import (
 // asking is the guest that judges by its lookup of the user at the server.
 func asking(url string) Spec {
 	s := guest("lookup")
-	s.Lookup = &lookup.Spec{HTTP: &lookup.HTTP{URL: url + "/${user}"}}
+	// The longest times, for a busy machine.
+	s.Lookup = &lookup.Spec{HTTP: &lookup.HTTP{URL: url + "/${user}"}, Timeout: lookup.MaxTimeout}
+	s.Time = MaxTime
 	return s
 }
 

@@ -125,7 +125,8 @@ func (s *docShell) start(b docBlock, until string) {
 	}
 }
 
-// newDocShell has the program on its path, and two free addresses for a node.
+// newDocShell has the program on its path, and two free addresses for a node. The node
+// pings nobody: the tests read their connections only now and then.
 func newDocShell(t *testing.T) (s *docShell, clients, admin string) {
 	t.Helper()
 	bin := t.TempDir()
@@ -138,7 +139,7 @@ func newDocShell(t *testing.T) (s *docShell, clients, admin string) {
 	}
 	return &docShell{t: t, dir: t.TempDir(), env: append(os.Environ(),
 		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "GOCACHE="+strings.TrimSpace(string(gocache)),
-		"XDG_CACHE_HOME="+t.TempDir(), "GOPROXY=off")}, freeAddress(t), freeAddress(t)
+		"XDG_CACHE_HOME="+t.TempDir(), "GOPROXY=off", "SLUICE_HEARTBEAT_PING=1h")}, freeAddress(t), freeAddress(t)
 }
 
 func TestEachStepOfTheFiltersTutorialWorks(t *testing.T) {
