@@ -1,0 +1,344 @@
+package redisbroker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/router"
+)
+
+// lane says what a batcher's commands are. They do not delay each other.
+type lane uint8
+
+const (
+	publishLane lane = iota // what changes something
+	readLane
+)
+
+func (l lane) String() string {
+	if l == readLane {
+		return "reads"
+	}
+	return "publishes"
+}
+
+// batcher sends the commands of one lane of a shard: to each master through a
+// queue of its own, so that one that is away does not delay the others.
+type batcher struct {
+	// Static after construction.
+	s    *shard
+	lane lane
+	ctx  context.Context // ends with close
+	end  context.CancelFunc
+
+	running sync.WaitGroup // flushers, probes, redirections
+
+	mu     sync.RWMutex
+	queues map[string]*queue // guarded by mu; by address, "" but in a Cluster
+	closed bool              // guarded by mu
+}
+
+func newBatcher(s *shard, l lane) *batcher {
+	q := &batcher{s: s, lane: l, queues: make(map[string]*queue)}
+	q.ctx, q.end = context.WithCancel(context.Background())
+	return q
+}
+
+// do sends a command, together with what else waits, and returns its error: nil,
+// the answer of Redis as it is, ctx's, or one that wraps router.ErrUnavailable and
+// says whether the command may have been executed. No command is sent twice. If ctx
+// ends the wait, the command may be executed all the same, so neither it nor what
+// its arguments refer to may be used any more.
+//
+// A ctx with a deadline ends the wait at once. One without leaves the bound to
+// Options.Timeout: while nothing else is under way such a caller sends by itself,
+// which takes a third of the time, and notices the end of ctx when Redis has
+// answered or Timeout is over.
+//
+// bytes are those of the command's arguments, or if that is more, of the expected
+// answer: they bound what waits and what leaves at a time.
+func (q *batcher) do(ctx context.Context, cmd redis.Cmder, bytes int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := calls.Get().(*call)
+	c.set(cmd, bytes)
+	k, err := q.enqueue(ctx, c)
+	if err != nil {
+		c.release()
+		return q.turnedAway(err)
+	}
+	if k != nil {
+		k.lead(c)
+		select {
+		case err := <-c.done: // even if ctx has ended meanwhile
+			c.release()
+			return err
+		default: // the Cluster has moved its slot
+		}
+	}
+	select {
+	case err := <-c.done:
+		c.release()
+		return err
+	case <-ctx.Done():
+		if c.state.CompareAndSwap(callWaits, callGivenUp) {
+			return ctx.Err()
+		}
+		if q.lane == publishLane {
+			q.s.b.count(publishUnknown)
+		}
+		return fmt.Errorf("redis %s: %w while the answer was awaited; the command may have been executed", q.s.name, ctx.Err())
+	}
+}
+
+// enqueue adds a call to the queue of its master. If that is idle and ctx has no
+// deadline, the caller is to send by lead, of the queue that is returned then.
+func (q *batcher) enqueue(ctx context.Context, c *call) (*queue, error) {
+	_, hurried := ctx.Deadline()
+	for {
+		client, err := q.s.masterOf(ctx, c.key)
+		if err != nil {
+			return nil, err
+		}
+		k, err := q.queue(client)
+		if err != nil {
+			return nil, err
+		}
+		leads, err := k.add(c, client, !hurried)
+		if leads {
+			return k, nil
+		}
+		if err != errGone {
+			return nil, err
+		}
+	}
+}
+
+// queue is that of a master.
+func (q *batcher) queue(client *redis.Client) (*queue, error) {
+	address := ""
+	if q.s.cluster != nil {
+		address = client.Options().Addr
+	}
+	q.mu.RLock()
+	k := q.queues[address]
+	q.mu.RUnlock()
+	if k != nil {
+		return k, nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, router.ErrBrokerClosed
+	}
+	if k = q.queues[address]; k == nil {
+		k = &queue{q: q, address: address, client: client}
+		q.queues[address] = k
+	}
+	return k, nil
+}
+
+// drop forgets the queue of a master that is none any more.
+func (q *batcher) drop(k *queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gone = true
+	delete(q.queues, k.address)
+}
+
+// keyOf is the key, or the channel, that a command goes by in a Cluster.
+func keyOf(name string, cmd redis.Cmder) string {
+	at := 1
+	switch name {
+	case "eval", "evalsha", "fcall", "eval_ro", "evalsha_ro", "fcall_ro":
+		at = 3
+	}
+	if args := cmd.Args(); at < len(args) {
+		key, _ := args[at].(string)
+		return key
+	}
+	return ""
+}
+
+// fenceOf is the key of the fence that a batch needs, "" if none: a write that
+// changes nothing, which a replica refuses, and a master that must not take
+// writes as it has lost its replicas. Without it a PUBLISH to a master that is none any
+// more would succeed, and reach nobody.
+func (s *shard) fenceOf(batch []*call) string {
+	for _, c := range batch {
+		if !c.publish {
+			continue
+		}
+		if s.keys.tags != nil {
+			rest := strings.TrimPrefix(c.key, s.keys.prefix)
+			if end := strings.Index(rest, "}:"); end >= 0 {
+				return s.keys.prefix + rest[:end+2] + "f" // in the slot of the channel
+			}
+		}
+		return s.keys.prefix + "f"
+	}
+	return ""
+}
+
+// once is a command that the Cluster's client redirects, but never sends again
+// for another reason.
+type once struct{ redis.Cmder }
+
+func (once) NoRetry() bool { return true }
+
+const (
+	redirectsAtOnce = 16
+	maxTryAgain     = 20 // times 20 ms
+)
+
+// redirect sends what a master of a Cluster has sent elsewhere.
+func (q *batcher) redirect(batch []*call) {
+	defer q.running.Done()
+	_ = q.s.reload(q.ctx) // so that what comes goes to the right master
+	slots := make(chan struct{}, redirectsAtOnce)
+	for _, c := range batch {
+		slots <- struct{}{}
+		q.running.Add(1)
+		go func() {
+			defer q.running.Done()
+			defer func() { <-slots }()
+			q.follow(c)
+		}()
+	}
+}
+
+func (q *batcher) follow(c *call) {
+	ctx, cancel := context.WithTimeout(q.ctx, q.s.b.options.Timeout)
+	defer cancel()
+	var err error
+	for range maxTryAgain {
+		c.cmd.SetErr(nil)
+		err = q.s.cluster.Process(ctx, once{c.cmd})
+		if err == nil || !redis.IsTryAgainError(err) || !sleep(ctx, 20*time.Millisecond) {
+			break
+		}
+	}
+	if answered(err) {
+		q.replied(c, err)
+	} else {
+		q.failed(c, err)
+	}
+}
+
+// health is nil if no master is known to be away.
+func (q *batcher) health() error {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	var ill []error
+	for _, k := range q.queues {
+		k.mu.Lock()
+		away := k.away
+		k.mu.Unlock()
+		if away != nil && k.address != "" {
+			away = fmt.Errorf("%s: %w", k.address, away)
+		}
+		if away != nil {
+			ill = append(ill, away)
+		}
+	}
+	return joined(ill...)
+}
+
+// trip says that a master was found away before anything was sent.
+func (q *batcher) trip(master *redis.Client, cause error) {
+	if k, err := q.queue(master); err == nil {
+		k.trip(cause)
+	}
+}
+
+// tripUnchecked is trip for a master that could not be checked either.
+func (q *batcher) tripUnchecked(master *redis.Client, cause error) {
+	k, err := q.queue(master)
+	if err != nil {
+		return
+	}
+	k.mu.Lock()
+	k.check = true
+	k.mu.Unlock()
+	k.trip(cause)
+}
+
+// shut fails what waits and what comes with router.ErrBrokerClosed; what is under way ends
+// with the client's connections.
+func (q *batcher) shut() {
+	q.mu.Lock()
+	q.closed = true
+	queues := q.queues
+	q.queues = make(map[string]*queue)
+	q.mu.Unlock()
+	for _, k := range queues {
+		k.shut()
+	}
+	q.end()
+}
+
+// wait returns when no goroutine is left.
+func (q *batcher) wait() { q.running.Wait() }
+
+// The four ways in which a call ends.
+
+// replied ends a call that Redis has answered.
+func (q *batcher) replied(c *call, err error) {
+	if err != nil && err != redis.Nil && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+		q.s.b.count(q.pick(publishRefused, readRefused))
+	}
+	c.done <- err
+}
+
+// notSent ends a call that Redis has not seen.
+func (q *batcher) notSent(c *call, cause error) {
+	q.s.b.count(q.pick(publishUnavailable, readUnavailable))
+	c.done <- q.s.unavailable(cause)
+}
+
+// inDoubt ends a call that Redis may have executed.
+func (q *batcher) inDoubt(c *call, cause error) {
+	if q.lane == readLane {
+		q.notSent(c, cause)
+		return
+	}
+	q.s.b.count(publishUnknown)
+	c.done <- q.s.unknown(cause)
+}
+
+// failed ends a call by an error of its connection.
+func (q *batcher) failed(c *call, err error) {
+	if unsent(err) {
+		q.notSent(c, err)
+	} else {
+		q.inDoubt(c, err)
+	}
+}
+
+// turnedAway is the error of a call that did not get into a queue.
+func (q *batcher) turnedAway(err error) error {
+	switch {
+	case err == router.ErrBrokerClosed:
+		return err
+	case err == errFull:
+		q.s.b.count(q.pick(publishQueueFull, readQueueFull))
+	default:
+		q.s.b.count(q.pick(publishUnavailable, readUnavailable))
+	}
+	return q.s.unavailable(err)
+}
+
+func (q *batcher) pick(publish, read event) event {
+	if q.lane == readLane {
+		return read
+	}
+	return publish
+}

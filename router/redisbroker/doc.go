@@ -1,0 +1,61 @@
+// Package redisbroker connects nodes through Redis 7 or newer: one Redis, a group
+// under Sentinel, a Cluster, or several of these as shards. It is what
+// router.Broker asks for where a node is not alone.
+//
+// A message goes this way:
+//
+//	broker.go         Publish: checked; its room or user has a shard
+//	shard.go          which shard: rendezvous hashing over their names
+//	history.go        PUBLISH alone, or the script that numbers, keeps and publishes at once
+//	envelope.go       the message as bytes
+//	keys.go           its channel and keys; in a Cluster all of one room in one slot
+//	batcher.go        the lane (publishes, reads), and the queue of the slot's master
+//	queue.go          what waits leaves in one pipeline, and is answered
+//	connection.go     on every node: one subscription connection per Redis reads, and never waits
+//	subscriptions.go  the channel's topic
+//	worker.go         the topic's worker decodes
+//	sequence.go       by offset: duplicates dropped, holes filled from the history or told
+//	                  Sink.Deliver, with no lock held
+//
+// Beside it:
+//
+//	topology.go       clients for each mode; who has which slot
+//	check.go          what Start asks of a Redis
+//	errors.go         what a failure says of the message: not sent, in doubt, refused
+//	probe.go          messages to oneself through each connection
+//	catchup.go        what was missed while a connection was away
+//	presence.go       who is in a room; nodes.go which nodes live; rooms.go which rooms there are
+//	counters.go       what happened, by name
+//
+// # What a failure means
+//
+// No command is sent twice: an answer that does not come leaves a publish in
+// doubt, and the error says so. Everything else that failed has had no effect.
+// A Redis that fails once is taken to be away: publishes fail at once, until a probe with a jittered,
+// growing wait succeeds. A PUBLISH, which a replica would execute, is preceded in
+// its pipeline by a write without an effect (the fence), which it refuses.
+//
+// # Goroutines
+//
+//	flusher       started by the first command that waits; sends a queue until it is empty
+//	prober        started when a master is found away; ends when it is back, or is no master any more
+//	redirection   started by a flusher for what a Cluster sends elsewhere; ends when it is answered
+//	discovery     started by Start if no node of a Cluster answers; ends when one has
+//	subscriber    one per Redis; connects, and reads until its connection ends
+//	  writer      one per connection; sends subscriptions and probes
+//	  watcher     one per connection; sees that probes come back
+//	workers       deliver; a topic is always delivered by the same one
+//	time keeper   one per shard; delayed unsubscribes and retries
+//	owners        one per Cluster; moves topics to the masters that have their slots
+//	fetches       read histories for workers, at most some at a time
+//	presence      writes what changed, and refreshes
+//
+// Close ends them all and returns after the last.
+//
+// # Locks
+//
+// In this order: Broker.mu, shard.reloading, batcher.mu, queue.mu. subscriptions.mu
+// comes before connection.mu. Those of presence are in presence.go. Redis, the
+// network and the sink are called under none but Broker.mu, which Start holds, and
+// shard.reloading, which lets one at a time ask a Cluster for its slots.
+package redisbroker

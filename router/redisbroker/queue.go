@@ -1,0 +1,410 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/router"
+)
+
+// queue is the way to one master: what waits leaves together, in order, while
+// nothing else is under way. A lone command leaves at once, on the goroutine of
+// its caller if it may: two changes of goroutine cost more than the command.
+type queue struct {
+	// Static after construction.
+	q       *batcher
+	address string // "" but in a Cluster
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	client  *redis.Client
+	waiting []*call
+	bytes   int   // of waiting
+	sending bool  // a goroutine sends
+	away    error // not nil: Redis does not answer, and a goroutine probes it
+	check   bool  // it was away when it was to be checked: the probe does that
+	closed  bool  // by the batcher's close
+	gone    bool  // taken out of the batcher, as its master is none any more
+
+	// Owned by the goroutine that sends.
+	lone     [1]*call        // the batch of a caller that sends by itself
+	pipeline redis.Pipeliner // empty; of the client of
+	of       *redis.Client
+	fence    *redis.IntCmd // the last one
+	at       string        // its key
+}
+
+// call is one command on its way.
+type call struct {
+	cmd     redis.Cmder
+	key     string // or the channel, that it goes by in a Cluster
+	publish bool   // it is a PUBLISH or SPUBLISH
+	bytes   int
+	since   time.Time
+	state   atomic.Int32
+	done    chan error // has room for one; who sends the command sends its error
+}
+
+// newCall is a call outside of the pool.
+func newCall(cmd redis.Cmder, bytes int) *call {
+	c := &call{done: make(chan error, 1)}
+	c.set(cmd, bytes)
+	return c
+}
+
+func (c *call) set(cmd redis.Cmder, bytes int) {
+	name := cmd.Name()
+	c.cmd, c.bytes, c.since = cmd, bytes, time.Now()
+	c.key, c.publish = keyOf(name, cmd), name == "publish" || name == "spublish"
+	c.state.Store(callWaits)
+}
+
+// release gives a call back that nobody else has any more.
+func (c *call) release() {
+	c.cmd, c.key = nil, ""
+	calls.Put(c)
+}
+
+// States of a call.
+const (
+	callWaits   int32 = iota
+	callSent          // or about to be
+	callGivenUp       // its caller's context ended before
+)
+
+var calls = sync.Pool{New: func() any { return &call{done: make(chan error, 1)} }}
+
+// maxBatchBytes bounds a pipeline, so that a large one does not delay all others.
+const maxBatchBytes = 1 << 20
+
+var (
+	errFull  = errors.New("too many commands wait for it already")
+	errStale = errors.New("it did not get to the command in time")
+	errGone  = errors.New("it is no master any more")
+)
+
+// add queues a call, or says at once why not. Who may send by itself is told to
+// if nothing else is under way: lead has to follow then.
+func (k *queue) add(c *call, client *redis.Client, may bool) (leads bool, err error) {
+	o := &k.q.s.b.options
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.client = client
+	switch {
+	case k.closed:
+		return false, router.ErrBrokerClosed
+	case k.gone:
+		return false, errGone
+	case k.away != nil:
+		return false, k.away
+	case len(k.waiting) >= o.QueueMessages || len(k.waiting) > 0 && k.bytes+c.bytes > o.QueueBytes:
+		return false, errFull
+	}
+	if !k.sending {
+		k.sending = true
+		k.q.running.Add(1)
+		if may {
+			return true, nil
+		}
+		go k.flush()
+	}
+	k.waiting = append(k.waiting, c)
+	k.bytes += c.bytes
+	return false, nil
+}
+
+// lead sends one call on the caller's goroutine, and has what came meanwhile sent
+// on another.
+func (k *queue) lead(c *call) {
+	k.mu.Lock()
+	client := k.client
+	k.mu.Unlock()
+	c.state.Store(callSent)
+	k.lone[0] = c
+	k.send(client, k.lone[:])
+	k.lone[0] = nil
+	k.mu.Lock()
+	k.sending = len(k.waiting) > 0
+	more := k.sending
+	k.mu.Unlock()
+	if more {
+		go k.flush()
+	} else {
+		k.q.running.Done()
+	}
+}
+
+// take takes what leaves next; nil ends the flusher.
+func (k *queue) take(batch []*call) ([]*call, *redis.Client) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n, bytes := 0, 0
+	for n < len(k.waiting) && n < k.q.s.b.options.Batch && (n == 0 || bytes+k.waiting[n].bytes <= maxBatchBytes) {
+		bytes += k.waiting[n].bytes
+		n++
+	}
+	if n == 0 {
+		k.sending = false
+		return nil, nil
+	}
+	batch = append(batch[:0], k.waiting[:n]...)
+	k.waiting = slices.Delete(k.waiting, 0, n)
+	k.bytes -= bytes
+	return batch, k.client
+}
+
+// flush sends until nothing waits. After more than one call at a time it lets
+// their callers run first: what they send next leaves together again.
+func (k *queue) flush() {
+	defer k.q.running.Done()
+	var batch []*call
+	var client *redis.Client
+	for {
+		if batch, client = k.take(batch); batch == nil {
+			return
+		}
+		if live := k.due(batch); len(live) > 0 {
+			k.send(client, live)
+		}
+		many := len(batch) > 1
+		clear(batch)
+		if many {
+			runtime.Gosched()
+		}
+	}
+}
+
+// due marks the calls that are to be sent, and answers those that are too old:
+// their senders have been waiting for as long as a call may take.
+func (k *queue) due(batch []*call) []*call {
+	limit := time.Now().Add(-k.q.s.b.options.Timeout)
+	live := batch[:0]
+	for _, c := range batch {
+		switch {
+		case !c.state.CompareAndSwap(callWaits, callSent): // given up
+		case c.since.Before(limit):
+			k.q.notSent(c, errStale)
+		default:
+			live = append(live, c)
+		}
+	}
+	return live
+}
+
+// within is a context that ends with another one, and that I/O ends at a deadline
+// for. It needs no timer: the client puts the deadline on its connections, and
+// bounds what else it waits for by Timeout.
+type within struct {
+	context.Context
+	deadline time.Time
+}
+
+func (w *within) Deadline() (time.Time, bool) { return w.deadline, true }
+
+// send makes one pipeline of the calls and answers each.
+func (k *queue) send(client *redis.Client, batch []*call) {
+	s := k.q.s
+	ctx := &within{k.q.ctx, time.Now().Add(s.b.options.Timeout + s.dialTime)}
+	cmds := make([]redis.Cmder, 0, len(batch)+1)
+	var guard *redis.IntCmd
+	if k.q.lane == publishLane {
+		if guard = k.guard(batch); guard != nil {
+			cmds = append(cmds, guard)
+		}
+	}
+	for _, c := range batch {
+		cmds = append(cmds, c.cmd)
+	}
+	if k.of != client {
+		k.pipeline, k.of = client.Pipeline(), client
+	}
+	_ = k.pipeline.BatchProcess(ctx, cmds...)
+	sent, err := k.pipeline.Exec(ctx)
+	if setupFailed(sent, err) {
+		k.trip(err)
+		for _, c := range batch {
+			k.q.notSent(c, err)
+		}
+		return
+	}
+	k.answer(batch, guard)
+}
+
+// guard is the command of the batch's fence, nil if it needs none.
+func (k *queue) guard(batch []*call) *redis.IntCmd {
+	key := k.q.s.fenceOf(batch)
+	if key == "" {
+		return nil
+	}
+	if k.fence == nil || k.at != key {
+		k.fence, k.at = redis.NewIntCmd(k.q.ctx, "del", key), key
+	}
+	k.fence.SetErr(nil)
+	return k.fence
+}
+
+// setupFailed reports that a connection could not be made ready (AUTH, SELECT):
+// the client then leaves the commands as they were, unsent and without an error.
+func setupFailed(sent []redis.Cmder, err error) bool {
+	return err != nil && !slices.ContainsFunc(sent, func(c redis.Cmder) bool { return c.Err() != nil })
+}
+
+// answer answers the calls of a batch that was sent, or tried to be.
+func (k *queue) answer(batch []*call, guard *redis.IntCmd) {
+	var refusal error // of the fence
+	if guard != nil && answered(guard.Err()) {
+		refusal = guard.Err()
+	}
+	if last := batch[len(batch)-1].cmd.Err(); !answered(last) {
+		k.trip(last) // an error of the connection is that of all commands from there on
+	} else if refusal != nil && notAlive(refusal) {
+		k.trip(refusal)
+	}
+	var elsewhere []*call
+	for _, c := range batch {
+		err := c.cmd.Err()
+		switch {
+		case !answered(err):
+			k.q.failed(c, err)
+		case k.q.s.cluster != nil && redirects(err):
+			elsewhere = append(elsewhere, c)
+		case err == nil && refusal != nil && c.publish && !redirects(refusal):
+			k.q.s.b.count(fenced)
+			k.q.inDoubt(c, refusal)
+		default:
+			k.q.replied(c, err)
+		}
+	}
+	if len(elsewhere) > 0 {
+		k.q.running.Add(1)
+		go k.q.redirect(elsewhere)
+	}
+}
+
+// trip makes everything fail at once until a probe succeeds.
+func (k *queue) trip(cause error) {
+	cause = k.q.s.explained(cause)
+	k.mu.Lock()
+	if k.closed || k.gone || k.away != nil {
+		k.mu.Unlock()
+		return
+	}
+	k.away = cause
+	waiting := k.waiting
+	k.waiting, k.bytes = nil, 0
+	k.q.running.Add(1)
+	k.mu.Unlock()
+	for _, c := range waiting {
+		if c.state.CompareAndSwap(callWaits, callSent) {
+			k.q.notSent(c, cause)
+		}
+	}
+	s := k.q.s
+	s.b.count(tripped)
+	k.warn(cause)
+	go k.probe()
+}
+
+func (k *queue) warn(cause error) {
+	k.q.s.b.log.Warn("redis is away", "redis", k.q.s.name, "address", k.address, "lane", k.q.lane.String(), "error", cause)
+}
+
+// probe asks until Redis answers as it should.
+func (k *queue) probe() {
+	defer k.q.running.Done()
+	s := k.q.s
+	for attempt := 0; ; attempt++ {
+		if !sleep(k.q.ctx, backoff(attempt, s.b.options.MaxReconnect)) {
+			return
+		}
+		err := k.alive()
+		if err == nil {
+			err = k.vet()
+		}
+		if err == nil {
+			break
+		}
+		err = s.explained(err)
+		k.mu.Lock()
+		changed := k.away.Error() != err.Error()
+		k.away = err
+		k.mu.Unlock()
+		if changed {
+			k.warn(err)
+		}
+		if s.cluster != nil {
+			_ = s.reload(k.q.ctx)
+			if _, ok := s.partitionAt(k.q.ctx, k.address); !ok {
+				k.q.drop(k)
+				return
+			}
+		}
+	}
+	k.mu.Lock()
+	k.away = nil
+	k.mu.Unlock()
+	s.b.count(returned)
+	s.b.log.Info("redis is back", "redis", s.name, "address", k.address, "lane", k.q.lane.String())
+}
+
+// alive is nil if Redis does what the lane needs.
+func (k *queue) alive() error {
+	s := k.q.s
+	k.mu.Lock()
+	client := k.client
+	k.mu.Unlock()
+	ctx, cancel := context.WithTimeout(k.q.ctx, s.b.options.Timeout+s.dialTime)
+	defer cancel()
+	cmd := redis.NewCmd(ctx, "ping")
+	if partition, ok := s.partitionAt(ctx, k.address); ok && k.q.lane == publishLane {
+		cmd = redis.NewCmd(ctx, "del", s.keys.in(partition)+"f")
+	}
+	pipeline := client.Pipeline()
+	_ = pipeline.Process(ctx, cmd)
+	sent, err := pipeline.Exec(ctx)
+	if setupFailed(sent, err) || !answered(err) || err != nil && notAlive(err) {
+		return err
+	}
+	return nil // it lives, whatever else it has against the command
+}
+
+// vet checks a Redis that was away when it was to be checked, as at the start.
+func (k *queue) vet() error {
+	k.mu.Lock()
+	client, due := k.client, k.check
+	k.mu.Unlock()
+	if !due {
+		return nil
+	}
+	s := k.q.s
+	ctx, cancel := context.WithTimeout(k.q.ctx, s.b.options.Timeout+s.dialTime)
+	defer cancel()
+	if err := s.checkMaster(ctx, client); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.check = false
+	k.mu.Unlock()
+	return nil
+}
+
+// shut fails what waits, and what comes.
+func (k *queue) shut() {
+	k.mu.Lock()
+	k.closed = true
+	waiting := k.waiting
+	k.waiting, k.bytes = nil, 0
+	k.mu.Unlock()
+	for _, c := range waiting {
+		if c.state.CompareAndSwap(callWaits, callSent) {
+			c.done <- router.ErrBrokerClosed
+		}
+	}
+}
