@@ -37,7 +37,7 @@ func start(t *testing.T, newCluster NewCluster, nodes int) *cluster {
 	}
 	c := &cluster{t: t, more: newCluster}
 	for i, b := range brokers {
-		c.nodes = append(c.nodes, &node{Broker: b, recorder: newRecorder(), t: t, index: i})
+		c.nodes = append(c.nodes, &node{Broker: b, recorder: newRecorder(i), t: t, index: i})
 	}
 	t.Cleanup(func() {
 		for _, n := range c.nodes {
@@ -104,7 +104,7 @@ func (n *node) subscribe(to router.Topic) {
 	if to == broadcasts {
 		return
 	}
-	if err := n.Subscribe(n.t.Context(), to); err != nil {
+	if _, err := n.Subscribe(n.t.Context(), to, router.Keep{}); err != nil {
 		n.t.Errorf("node %d: Subscribe: %v", n.index, err)
 	}
 }
@@ -112,8 +112,11 @@ func (n *node) subscribe(to router.Topic) {
 // publish publishes m, and returns it.
 func (n *node) publish(m *router.Message) *router.Message {
 	n.t.Helper()
-	if _, err := n.Publish(n.t.Context(), m); err != nil {
+	r, err := n.Publish(n.t.Context(), m)
+	if err != nil {
 		n.t.Errorf("node %d: Publish: %v", n.index, err)
+	} else if r.ID != m.ID || r.Repeated {
+		n.t.Errorf("node %d: the receipt of message %s is %+v", n.index, m.ID, r)
 	}
 	return m
 }

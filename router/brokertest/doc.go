@@ -11,9 +11,15 @@
 //	delivery.go       who gets a message, and how it looks when it arrives
 //	subscriptions.go  references, races
 //	order.go          one order per room, per user, for broadcasts
-//	presence.go       who is in a room
+//	history.go        offsets, what enters a history, is trimmed and ends
+//	pages.go          what a page has
+//	seam.go           a subscription's position, deliveries and pages fit together
+//	keys.go           repetitions
+//	presence.go       who is in a room, who was the first and the last
+//	nodes.go          which nodes there are, and which rooms
 //	lifecycle.go      contexts, health, closing
 //
 // Every test's recorders watch, whatever else it is about: no message twice, no
-// two calls at a time for one topic, none after Close returned.
+// two calls at a time for one topic, none after Close returned, offsets that rise, no
+// RoomGap, for nothing is interrupted.
 package brokertest

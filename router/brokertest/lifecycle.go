@@ -31,7 +31,7 @@ var contextTests = []test{
 	}},
 	{"a subscription outlives the context it was made with", 2, func(t *testing.T, c *cluster) {
 		ctx, cancel := context.WithCancel(t.Context())
-		if err := c.nodes[0].Subscribe(ctx, room("lobby")); err != nil {
+		if _, err := c.nodes[0].Subscribe(ctx, room("lobby"), router.Keep{}); err != nil {
 			t.Fatalf("Subscribe: %v", err)
 		}
 		cancel()
@@ -45,13 +45,16 @@ var contextTests = []test{
 // calls are all methods of a started node that take a context.
 func calls(ctx context.Context, n *node) map[string]func() error {
 	return map[string]func() error{
-		"Subscribe":         func() error { return n.Subscribe(ctx, room("lobby")) },
+		"Subscribe":         func() error { _, err := n.Subscribe(ctx, room("lobby"), router.Keep{}); return err },
 		"Publish":           func() error { _, err := n.Publish(ctx, message(room("lobby"))); return err },
 		"Publish direct":    func() error { _, err := n.Publish(ctx, message(user("ann"))); return err },
 		"Publish broadcast": func() error { _, err := n.Publish(ctx, message(broadcasts)); return err },
-		"Enter":             func() error { return n.Enter(ctx, "lobby", occupant("ann", 1)) },
-		"Leave":             func() error { return n.Leave(ctx, "lobby", occupant("ann", 1)) },
+		"Enter":             func() error { _, err := n.Enter(ctx, "lobby", occupant("ann", 1)); return err },
+		"Leave":             func() error { _, err := n.Leave(ctx, "lobby", occupant("ann", 1)); return err },
 		"Present":           func() error { _, err := n.Present(ctx, "lobby", 1, ""); return err },
+		"History":           func() error { _, err := n.History(ctx, "lobby", router.HistoryQuery{Limit: 1}); return err },
+		"Nodes":             func() error { _, err := n.Nodes(ctx); return err },
+		"Rooms":             func() error { _, err := n.Rooms(ctx, 1, ""); return err },
 		"Health":            func() error { return n.Health(ctx) },
 	}
 }
@@ -80,7 +83,7 @@ var closingTests = []test{
 		if err := n.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		wantErr(t, "Start", n.Start(newRecorder()), router.ErrBrokerClosed)
+		wantErr(t, "Start", n.Start(newRecorder(0)), router.ErrBrokerClosed)
 	}},
 	{"Close returns after the sink's last call has returned", 2, closeWaits},
 	{"a closed node gets nothing, and its leaving disturbs no other", 3, closeAmidTraffic},
@@ -199,11 +202,11 @@ func closeAmidEverything(t *testing.T, c *cluster) {
 func useAll(ctx context.Context, n *node, worker, round int) error {
 	name := fmt.Sprint("room ", (worker+round)%3)
 	who := occupant(fmt.Sprint("user ", worker), uint64(worker+1))
-	if err := n.Subscribe(ctx, room(name)); err != nil {
+	if _, err := n.Subscribe(ctx, room(name), router.Keep{}); err != nil {
 		return fmt.Errorf("calling Subscribe: %w", err)
 	}
 	defer n.Unsubscribe(room(name))
-	if err := n.Enter(ctx, name, who); err != nil {
+	if _, err := n.Enter(ctx, name, who); err != nil {
 		return fmt.Errorf("calling Enter: %w", err)
 	}
 	for _, to := range []router.Topic{room(name), user(who.User), broadcasts} {
@@ -214,7 +217,7 @@ func useAll(ctx context.Context, n *node, worker, round int) error {
 	if _, err := n.Present(ctx, name, 2, ""); err != nil {
 		return fmt.Errorf("calling Present: %w", err)
 	}
-	if err := n.Leave(ctx, name, who); err != nil {
+	if _, err := n.Leave(ctx, name, who); err != nil {
 		return fmt.Errorf("calling Leave: %w", err)
 	}
 	if err := n.Health(ctx); err != nil {

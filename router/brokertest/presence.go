@@ -3,6 +3,7 @@ package brokertest
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"sluice/router"
@@ -45,7 +46,7 @@ var presenceTests = []test{
 	{"a connection that enters twice counts once, with its new info", 1, func(t *testing.T, c *cluster) {
 		enter(c.nodes[0], "lobby", "ann", 1)
 		o := router.Occupant{Conn: 1, User: "ann", Info: []byte(`"new"`)}
-		if err := c.nodes[0].Enter(t.Context(), "lobby", o); err != nil {
+		if _, err := c.nodes[0].Enter(t.Context(), "lobby", o); err != nil {
 			t.Fatalf("Enter: %v", err)
 		}
 		eventually(t, func() error {
@@ -86,6 +87,18 @@ var presenceTests = []test{
 	{"presence comes in pages sorted by user, with the total on each", 2, pages},
 	{"users who come and go between pages neither repeat nor hide others", 1, pagesAmidChange},
 	{"presence is right after many came and went at once", 2, presenceChurn},
+	{"the first connection of a user and the last are told, over all nodes", 3, firstAndLast},
+	{"of connections that enter or leave at once one is the first and one the last", 3, oneFirstOneLast},
+	{"arrivals and departures alternate, whatever enters and leaves at once", 3, arrivalsAlternate},
+	{"who was in the room by a closed node alone arrives anew", 2, func(t *testing.T, c *cluster) {
+		tells(t, c.nodes[1], enters, "ann", 1, true)
+		tells(t, c.nodes[0], enters, "bob", 2, true)
+		tells(t, c.nodes[1], enters, "bob", 3, false)
+		c.nodes[1].close()
+		present(c.nodes[0], "lobby", "bob", 1)
+		tells(t, c.nodes[0], enters, "ann", 4, true)
+		tells(t, c.nodes[0], leaves, "bob", 2, true)
+	}},
 	{"a node that closes takes its occupants with it", 2, func(t *testing.T, c *cluster) {
 		enter(c.nodes[0], "lobby", "ann", 1)
 		enter(c.nodes[1], "lobby", "ann", 2)
@@ -106,14 +119,14 @@ func occupant(user string, conn uint64) router.Occupant {
 
 func enter(n *node, room, user string, conn uint64) {
 	n.t.Helper()
-	if err := n.Enter(n.t.Context(), room, occupant(user, conn)); err != nil {
+	if _, err := n.Enter(n.t.Context(), room, occupant(user, conn)); err != nil {
 		n.t.Errorf("node %d: Enter: %v", n.index, err)
 	}
 }
 
 func leave(n *node, room, user string, conn uint64) {
 	n.t.Helper()
-	if err := n.Leave(n.t.Context(), room, occupant(user, conn)); err != nil {
+	if _, err := n.Leave(n.t.Context(), room, occupant(user, conn)); err != nil {
 		n.t.Errorf("node %d: Leave: %v", n.index, err)
 	}
 }
@@ -249,4 +262,111 @@ func presenceChurn(t *testing.T, c *cluster) {
 	}
 	wg.Wait()
 	present(c.nodes[0], "lobby", userName((rounds-1)%10), workers)
+}
+
+const enters, leaves = true, false
+
+// change has a connection enter the lobby, or leave it, and returns what the
+// broker tells: that it was the first, or the last. It may be used on any goroutine.
+func change(n *node, enters bool, user string, conn uint64) bool {
+	method, call := "Enter", n.Enter
+	if !enters {
+		method, call = "Leave", n.Leave
+	}
+	edge, err := call(n.t.Context(), "lobby", occupant(user, conn))
+	if err != nil {
+		n.t.Errorf("node %d: %s: %v", n.index, method, err)
+	}
+	return edge
+}
+
+// tells checks what the broker tells of a change.
+func tells(t *testing.T, n *node, enters bool, user string, conn uint64, want bool) {
+	t.Helper()
+	if got := change(n, enters, user, conn); got != want {
+		what := "Enter was told to be the first"
+		if !enters {
+			what = "Leave was told to be the last"
+		}
+		t.Errorf("node %d, connection %d of %s: %s: %t, want %t", n.index, conn, user, what, got, want)
+	}
+}
+
+func firstAndLast(t *testing.T, c *cluster) {
+	a, b, d := c.nodes[0], c.nodes[1], c.nodes[2]
+	for range 3 {
+		tells(t, a, leaves, "ann", 1, false) // is not there
+		tells(t, a, enters, "ann", 1, true)
+		tells(t, a, enters, "ann", 1, false) // again
+		tells(t, b, enters, "bob", 2, true)  // another user
+		tells(t, a, enters, "ann", 3, false)
+		tells(t, b, enters, "ann", 4, false)
+		tells(t, d, leaves, "ann", 1, false) // is another node's
+		tells(t, a, leaves, "ann", 1, false)
+		tells(t, a, leaves, "ann", 3, false)
+		tells(t, d, enters, "ann", 5, false)
+		tells(t, b, leaves, "ann", 4, false)
+		tells(t, d, leaves, "ann", 5, true)
+		tells(t, d, leaves, "ann", 5, false)
+		tells(t, a, enters, "bob", 6, false)
+		tells(t, b, leaves, "bob", 2, false)
+		tells(t, a, leaves, "bob", 6, true)
+	}
+}
+
+// oneFirstOneLast has the connections of a user on all nodes enter at once, and
+// then leave at once, some twice.
+func oneFirstOneLast(t *testing.T, c *cluster) {
+	const each, rounds = 3, 50
+	for round := range rounds {
+		for _, enters := range []bool{enters, leaves} {
+			var edges atomic.Int32
+			var wg sync.WaitGroup
+			begin := make(chan struct{})
+			for i, n := range c.nodes {
+				for k := range each {
+					wg.Go(func() {
+						<-begin
+						if change(n, enters, "ann", uint64(i*each+k/2+1)) {
+							edges.Add(1)
+						}
+					})
+				}
+			}
+			close(begin)
+			wg.Wait()
+			if got := edges.Load(); got != 1 {
+				t.Fatalf("round %d, entering %t: %d of %d connections were told to be the first, or the last; want 1", round, enters, got, each*len(c.nodes))
+			}
+		}
+	}
+	present(c.nodes[0], "lobby")
+}
+
+// arrivalsAlternate has connections of a user come and go as they like. At any
+// time as many have been told to be the first as the last, or one more.
+func arrivalsAlternate(t *testing.T, c *cluster) {
+	const each, rounds = 2, 100
+	var arrivals, departures atomic.Int32
+	var wg sync.WaitGroup
+	for i, n := range c.nodes {
+		for k := range each {
+			conn := uint64(i*each + k + 1)
+			wg.Go(func() {
+				for range rounds {
+					if change(n, enters, "ann", conn) {
+						arrivals.Add(1)
+					}
+					if change(n, leaves, "ann", conn) {
+						departures.Add(1)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if a, d := arrivals.Load(), departures.Load(); a != d || a == 0 {
+		t.Errorf("everyone has left: %d arrivals and %d departures were told, want as many, and at least one", a, d)
+	}
+	tells(t, c.nodes[0], enters, "ann", 100, true)
 }

@@ -15,6 +15,7 @@ import (
 type recorder struct {
 	mu sync.Mutex
 	// Guarded by mu.
+	info       router.NodeInfo // what the node says of itself
 	orders     map[router.Topic]*order
 	seen       map[string]bool // IDs of messages that arrived
 	closed     bool            // Close has returned
@@ -27,6 +28,7 @@ type recorder struct {
 type order struct {
 	calls    atomic.Int32 // under way
 	messages []*router.Message
+	last     router.Position // of the last message that had one
 }
 
 // broadcasts stands for the broadcasts among topics. No room has this name.
@@ -34,6 +36,13 @@ var broadcasts = router.Topic{Name: "\x00broadcasts"}
 
 func topicOf(m *router.Message) router.Topic {
 	switch m.Kind {
+	case router.RoomGap:
+		switch {
+		case m.Room != "":
+			return router.Topic{Name: m.Room}
+		case m.Target != "":
+			return router.Topic{User: true, Name: m.Target}
+		}
 	case router.RoomMessage, router.UserJoined, router.UserLeft:
 		return router.Topic{Name: m.Room}
 	case router.DirectMessage:
@@ -42,8 +51,8 @@ func topicOf(m *router.Message) router.Topic {
 	return broadcasts
 }
 
-func newRecorder() *recorder {
-	return &recorder{orders: make(map[router.Topic]*order), seen: make(map[string]bool)}
+func newRecorder(index int) *recorder {
+	return &recorder{info: router.NodeInfo{ID: fmt.Sprint("node ", index)}, orders: make(map[router.Topic]*order), seen: make(map[string]bool)}
 }
 
 // Deliver implements router.Sink.
@@ -64,17 +73,46 @@ func (r *recorder) Deliver(m *router.Message) {
 	if r.closed {
 		r.violateLocked("message %s was delivered after Close had returned", m.ID)
 	}
-	if r.seen[m.ID] {
-		r.violateLocked("message %s was delivered twice", m.ID)
-	}
-	r.seen[m.ID] = true
-	o.messages = append(o.messages, m)
+	r.noteLocked(o, m)
 	if r.changed != nil {
 		close(r.changed)
 		r.changed = nil
 	}
 	r.mu.Unlock()
 	o.calls.Add(-1)
+}
+
+// noteLocked keeps m, and compares it with what came before.
+func (r *recorder) noteLocked(o *order, m *router.Message) {
+	if m.Kind == router.RoomGap {
+		r.violateLocked("topic %+v was told of a gap at %+v, though nothing was interrupted", topicOf(m), m.Position)
+		return
+	}
+	if r.seen[m.ID] {
+		r.violateLocked("message %s was delivered twice", m.ID)
+	}
+	if m.Position != (router.Position{}) {
+		if m.Epoch == o.last.Epoch && m.Offset <= o.last.Offset {
+			r.violateLocked("offset %d of topic %+v was delivered behind offset %d", m.Offset, topicOf(m), o.last.Offset)
+		}
+		o.last = m.Position
+	}
+	r.seen[m.ID] = true
+	o.messages = append(o.messages, m)
+}
+
+// Describe implements router.Sink.
+func (r *recorder) Describe() router.NodeInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.info
+}
+
+// describeAs has Describe say so from now on.
+func (r *recorder) describeAs(info router.NodeInfo) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.info = info
 }
 
 // doBefore has each call of Deliver call f first.

@@ -36,7 +36,11 @@ func Run(t *testing.T, newCluster NewCluster) {
 		{"Broadcasts", broadcastTests},
 		{"Subscriptions", subscriptionTests},
 		{"Order", orderTests},
+		{"History", historyTests},
+		{"Keys", keyTests},
 		{"Presence", presenceTests},
+		{"Nodes", nodeTests},
+		{"Rooms", roomTests},
 		{"Contexts", contextTests},
 		{"Closing", closingTests},
 	}

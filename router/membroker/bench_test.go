@@ -3,8 +3,10 @@ package membroker
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sluice/router"
 )
@@ -39,6 +41,44 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
+// BenchmarkPublishKept is a publish to a room with a history, and one with a key.
+func BenchmarkPublishKept(b *testing.B) {
+	n, messages := benchmarkRooms(b, 1, 1000)
+	for _, m := range messages {
+		m.Keep = router.Keep{Size: 100, TTL: time.Minute}
+	}
+	b.Run("history", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := n.Publish(context.Background(), messages[i%1000]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("history/parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		var start atomic.Int64
+		b.RunParallel(func(pb *testing.PB) {
+			for i := int(start.Add(7919)); pb.Next(); i++ {
+				if _, err := n.Publish(context.Background(), messages[i%1000]); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+	b.Run("key", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			m := *messages[i%1000]
+			m.Key = strconv.Itoa(i)
+			if _, err := n.Publish(context.Background(), &m); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 func benchmarkRooms(b *testing.B, nodes, rooms int) (*Node, []*router.Message) {
 	h := NewHub()
 	var all []*Node
@@ -50,7 +90,7 @@ func benchmarkRooms(b *testing.B, nodes, rooms int) (*Node, []*router.Message) {
 		m := &router.Message{Kind: router.RoomMessage, Room: fmt.Sprint("room ", i)}
 		messages[i] = m
 		for _, n := range all {
-			if err := n.Subscribe(b.Context(), router.Topic{Name: m.Room}); err != nil {
+			if _, err := n.Subscribe(b.Context(), router.Topic{Name: m.Room}, router.Keep{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -63,7 +103,7 @@ func benchmarkRooms(b *testing.B, nodes, rooms int) (*Node, []*router.Message) {
 func BenchmarkPresence(b *testing.B) {
 	n := started(b, NewHub())
 	for i := range 10_000 {
-		if err := n.Enter(b.Context(), "lobby", router.Occupant{Conn: uint64(i), User: fmt.Sprintf("user %05d", i)}); err != nil {
+		if _, err := n.Enter(b.Context(), "lobby", router.Occupant{Conn: uint64(i), User: fmt.Sprintf("user %05d", i)}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -77,10 +117,10 @@ func BenchmarkPresence(b *testing.B) {
 	b.Run("enter-leave", func(b *testing.B) {
 		o := router.Occupant{Conn: 1 << 40, User: "user 05000x"}
 		for b.Loop() {
-			if err := n.Enter(b.Context(), "lobby", o); err != nil {
+			if _, err := n.Enter(b.Context(), "lobby", o); err != nil {
 				b.Fatal(err)
 			}
-			if err := n.Leave(b.Context(), "lobby", o); err != nil {
+			if _, err := n.Leave(b.Context(), "lobby", o); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -4,6 +4,8 @@
 // The path of a message:
 //
 //	node.go      Publish: the message's topic, found in its shard
+//	accept.go    its key (keys.go) and its place in the room's history (history.go),
+//	             taken under the lock that orders the topic
 //	topic.go     nobody is delivering this topic: the publisher delivers it himself
 //	             somebody is: it joins the topic's queue, and the publisher returns
 //	gate.go      each subscribed node's gate, which Close shuts
@@ -17,6 +19,10 @@
 // published: a node that subscribes later does not see it, one that leaves
 // meanwhile still may.
 //
+// Histories live as long as their TTL, and all of them within one bound of memory.
+// What has ended is removed when its room is used, or by a sweep of a part of the
+// rooms, which whoever uses any history does once a second.
+//
 // A Hub shared by several nodes stands for a cluster in tests. There a slow sink
 // of one node delays the others, which in production share nothing.
 //
@@ -28,6 +34,7 @@
 //	             until its queue is empty, then ends. Close of the hub's last node
 //	             waits for it
 //
-// Locks, in this order: Node.mu, shard.mu, Hub.mu. presenceShard.mu stands alone.
+// Locks, in this order: Node.mu, shard.mu, Hub.mu; keys.mu is taken under shard.mu, and
+// presenceShard.mu stands alone. No two shards are locked at a time.
 // Sinks are called under none of them.
 package membroker

@@ -29,12 +29,15 @@ type faulty struct {
 type fault struct {
 	group       string // of the contract, that must notice
 	start       func(b router.Broker, s router.Sink) error
-	subscribe   func(b router.Broker, ctx context.Context, t router.Topic) error
+	subscribe   func(b router.Broker, ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error)
 	unsubscribe func(b router.Broker, t router.Topic)
 	publish     func(b router.Broker, ctx context.Context, m *router.Message) (router.Receipt, error)
-	enter       func(b router.Broker, ctx context.Context, room string, o router.Occupant) error
-	leave       func(b router.Broker, ctx context.Context, room string, o router.Occupant) error
+	history     func(b router.Broker, ctx context.Context, room string, q router.HistoryQuery) (router.HistoryPage, error)
+	enter       func(b router.Broker, ctx context.Context, room string, o router.Occupant) (bool, error)
+	leave       func(b router.Broker, ctx context.Context, room string, o router.Occupant) (bool, error)
 	present     func(b router.Broker, ctx context.Context, room string, limit int, cursor string) (router.PresencePage, error)
+	nodes       func(b router.Broker, ctx context.Context) ([]router.NodeInfo, error)
+	rooms       func(b router.Broker, ctx context.Context, limit int, cursor string) (router.RoomsPage, error)
 	close       func(b router.Broker) error
 }
 
@@ -45,11 +48,11 @@ func (f *faulty) Start(s router.Sink) error {
 	return f.Broker.Start(s)
 }
 
-func (f *faulty) Subscribe(ctx context.Context, t router.Topic) error {
+func (f *faulty) Subscribe(ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error) {
 	if f.fault.subscribe != nil {
-		return f.fault.subscribe(f.Broker, ctx, t)
+		return f.fault.subscribe(f.Broker, ctx, t, keep)
 	}
-	return f.Broker.Subscribe(ctx, t)
+	return f.Broker.Subscribe(ctx, t, keep)
 }
 
 func (f *faulty) Unsubscribe(t router.Topic) {
@@ -67,14 +70,21 @@ func (f *faulty) Publish(ctx context.Context, m *router.Message) (router.Receipt
 	return f.Broker.Publish(ctx, m)
 }
 
-func (f *faulty) Enter(ctx context.Context, room string, o router.Occupant) error {
+func (f *faulty) History(ctx context.Context, room string, q router.HistoryQuery) (router.HistoryPage, error) {
+	if f.fault.history != nil {
+		return f.fault.history(f.Broker, ctx, room, q)
+	}
+	return f.Broker.History(ctx, room, q)
+}
+
+func (f *faulty) Enter(ctx context.Context, room string, o router.Occupant) (bool, error) {
 	if f.fault.enter != nil {
 		return f.fault.enter(f.Broker, ctx, room, o)
 	}
 	return f.Broker.Enter(ctx, room, o)
 }
 
-func (f *faulty) Leave(ctx context.Context, room string, o router.Occupant) error {
+func (f *faulty) Leave(ctx context.Context, room string, o router.Occupant) (bool, error) {
 	if f.fault.leave != nil {
 		return f.fault.leave(f.Broker, ctx, room, o)
 	}
@@ -99,11 +109,20 @@ func (f *faulty) Close() error {
 type sinkFunc func(m *router.Message)
 
 func (f sinkFunc) Deliver(m *router.Message) { f(m) }
+func (f sinkFunc) Describe() router.NodeInfo { return router.NodeInfo{} }
+
+// changedSink is a sink whose deliveries pass through a function.
+type changedSink struct {
+	router.Sink
+	deliver func(s router.Sink, m *router.Message)
+}
+
+func (c changedSink) Deliver(m *router.Message) { c.deliver(c.Sink, m) }
 
 // changed starts a broker whose messages pass through deliver.
 func changed(deliver func(s router.Sink, m *router.Message)) func(router.Broker, router.Sink) error {
 	return func(b router.Broker, s router.Sink) error {
-		return b.Start(sinkFunc(func(m *router.Message) { deliver(s, m) }))
+		return b.Start(changedSink{s, deliver})
 	}
 }
 
@@ -131,28 +150,29 @@ var faults = map[string]fault{
 		c.Conn = uint64(float64(c.Conn))
 		s.Deliver(&c)
 	})},
-	"rooms and users share topics": {group: "Delivery", subscribe: func(b router.Broker, ctx context.Context, t router.Topic) error {
-		return errors.Join(b.Subscribe(ctx, router.Topic{Name: t.Name}), b.Subscribe(ctx, router.Topic{User: true, Name: t.Name}))
+	"rooms and users share topics": {group: "Delivery", subscribe: func(b router.Broker, ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error) {
+		b.Subscribe(ctx, router.Topic{User: !t.User, Name: t.Name}, keep)
+		return b.Subscribe(ctx, t, keep)
 	}},
 	"a publishing node subscribes": {group: "Delivery", publish: func(b router.Broker, ctx context.Context, m *router.Message) (router.Receipt, error) {
-		b.Subscribe(ctx, router.Topic{Name: m.Room})
+		b.Subscribe(ctx, router.Topic{Name: m.Room}, router.Keep{})
 		return b.Publish(ctx, m)
 	}},
 	"names are trimmed": {group: "Names",
-		subscribe: func(b router.Broker, ctx context.Context, t router.Topic) error {
+		subscribe: func(b router.Broker, ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error) {
 			t.Name = strings.TrimSpace(t.Name)
-			return b.Subscribe(ctx, t)
+			return b.Subscribe(ctx, t, keep)
 		},
 		publish: func(b router.Broker, ctx context.Context, m *router.Message) (router.Receipt, error) {
 			c := *m
 			c.Room, c.Target = strings.TrimSpace(m.Room), strings.TrimSpace(m.Target)
 			return b.Publish(ctx, &c)
 		}},
-	"what stands in braces is the name": {group: "Names", subscribe: func(b router.Broker, ctx context.Context, t router.Topic) error {
+	"what stands in braces is the name": {group: "Names", subscribe: func(b router.Broker, ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error) {
 		if _, rest, ok := strings.Cut(t.Name, "{"); ok {
 			t.Name, _, _ = strings.Cut(rest, "}")
 		}
-		return b.Subscribe(ctx, t)
+		return b.Subscribe(ctx, t, keep)
 	}},
 	"broadcasts stay on some nodes": {group: "Broadcasts", start: changed(func() func(s router.Sink, m *router.Message) {
 		var mu sync.Mutex
@@ -178,13 +198,13 @@ var faults = map[string]fault{
 		}
 	}},
 	"nobody is ever unsubscribed": {group: "Subscriptions", unsubscribe: func(router.Broker, router.Topic) {}},
-	"Subscribe returns early": {group: "Subscriptions", subscribe: func(b router.Broker, ctx context.Context, t router.Topic) error {
-		time.AfterFunc(time.Millisecond, func() { b.Subscribe(context.Background(), t) })
-		return nil
+	"Subscribe returns early": {group: "Subscriptions", subscribe: func(b router.Broker, ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error) {
+		time.AfterFunc(time.Millisecond, func() { b.Subscribe(context.Background(), t, keep) })
+		return router.Position{}, nil
 	}},
 	"publishes overtake each other": {group: "Order", publish: func(b router.Broker, ctx context.Context, m *router.Message) (router.Receipt, error) {
 		go b.Publish(context.WithoutCancel(ctx), m)
-		return router.Receipt{}, nil
+		return router.Receipt{ID: m.ID}, nil
 	}},
 	"deliveries overtake each other": {group: "Order", start: changed(func(s router.Sink, m *router.Message) {
 		go s.Deliver(m)
@@ -197,25 +217,25 @@ var faults = map[string]fault{
 		s.Deliver(m)
 	})},
 	"a user is one connection": {group: "Presence",
-		enter: func(b router.Broker, ctx context.Context, room string, o router.Occupant) error {
+		enter: func(b router.Broker, ctx context.Context, room string, o router.Occupant) (bool, error) {
 			o.Conn = 1
 			return b.Enter(ctx, room, o)
 		},
-		leave: func(b router.Broker, ctx context.Context, room string, o router.Occupant) error {
+		leave: func(b router.Broker, ctx context.Context, room string, o router.Occupant) (bool, error) {
 			o.Conn = 1
 			return b.Leave(ctx, room, o)
 		}},
-	"the first info stays": {group: "Presence", enter: func(b router.Broker, ctx context.Context, room string, o router.Occupant) error {
+	"the first info stays": {group: "Presence", enter: func(b router.Broker, ctx context.Context, room string, o router.Occupant) (bool, error) {
 		if page, _ := b.Present(ctx, room, 1, ""); len(page.Users) > 0 {
 			o.Info = page.Users[0].Info
 		}
 		return b.Enter(ctx, room, o)
 	}},
-	"a strange Leave empties the room": {group: "Presence", leave: func(b router.Broker, ctx context.Context, room string, o router.Occupant) error {
+	"a strange Leave empties the room": {group: "Presence", leave: func(b router.Broker, ctx context.Context, room string, o router.Occupant) (bool, error) {
 		for conn := range uint64(10) {
 			b.Leave(ctx, room, router.Occupant{Conn: conn, User: o.User})
 		}
-		return nil
+		return false, nil
 	}},
 	"the cursor is an index": {group: "Presence", present: func(b router.Broker, ctx context.Context, room string, limit int, cursor string) (router.PresencePage, error) {
 		page, err := b.Present(ctx, room, 1<<20, "")
@@ -238,9 +258,9 @@ var faults = map[string]fault{
 		r, err := b.Publish(context.WithoutCancel(ctx), m)
 		return r, errors.Join(err, ctx.Err())
 	}},
-	"a subscription ends with its context": {group: "Contexts", subscribe: func(b router.Broker, ctx context.Context, t router.Topic) error {
+	"a subscription ends with its context": {group: "Contexts", subscribe: func(b router.Broker, ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error) {
 		context.AfterFunc(ctx, func() { b.Unsubscribe(t) })
-		return b.Subscribe(ctx, t)
+		return b.Subscribe(ctx, t, keep)
 	}},
 	"Close does not close": {group: "Closing", close: func(router.Broker) error { return nil }},
 	"Close does not wait": {group: "Closing", close: func(b router.Broker) error {

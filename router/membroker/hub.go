@@ -16,7 +16,17 @@ const (
 	stalledAfter = 10 * time.Second
 )
 
-// Hub connects the nodes of one process. A Hub costs about 10 KiB and has no
+// Options are a Hub's. The zero value is what a node that stands alone needs.
+type Options struct {
+	// HistoryBytes bounds the memory of all rooms' histories together; default 64 MiB. Over
+	// it whole rooms are forgotten, those first that have not been used for longest. One
+	// room keeps at most a quarter.
+	HistoryBytes int
+}
+
+const defaultHistoryBytes = 64 << 20
+
+// Hub connects the nodes of one process. A Hub costs about 15 KiB and has no
 // goroutine while nothing is published.
 type Hub struct {
 	// Static after construction.
@@ -25,6 +35,8 @@ type Hub struct {
 	broadcast shard  // holds no map: its one topic is everyone, and stays
 	everyone  *topic // all started nodes; guarded by broadcast.mu
 	presence  [shardCount]presenceShard
+	keeping   keeping
+	keys      keys
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -39,18 +51,25 @@ type shard struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	topics map[router.Topic]*topic
-	peak   int // the most topics this map held
+	topics    map[router.Topic]*topic
+	peak      int // the most topics this map held
+	histories histories
 
 	_ [64]byte // neighbours' locks are on other cache lines
 }
 
-// New returns the broker of a node that stands alone.
-func New() router.Broker { return NewHub().Node() }
+// New returns the broker of a node that stands alone. It takes at most one
+// Options.
+func New(o ...Options) router.Broker { return NewHub(o...).Node() }
 
-// NewHub returns a hub without nodes.
-func NewHub() *Hub {
+// NewHub returns a hub without nodes. It takes at most one Options.
+func NewHub(o ...Options) *Hub {
 	h := &Hub{seed: maphash.MakeSeed(), full: make(map[*topic]time.Time)}
+	h.keeping.most = defaultHistoryBytes
+	if len(o) > 0 && o[0].HistoryBytes > 0 {
+		h.keeping.most = int64(o[0].HistoryBytes)
+	}
+	h.keys.capacity = keyCapacity
 	for i := range h.shards {
 		h.shards[i].gate = i % gateCount
 	}

@@ -14,7 +14,8 @@ import (
 
 type nowhere struct{}
 
-func (nowhere) Deliver(*router.Message) {}
+func (nowhere) Deliver(*router.Message)   {}
+func (nowhere) Describe() router.NodeInfo { return router.NodeInfo{} }
 
 func started(t testing.TB, h *Hub) *Node {
 	t.Helper()
@@ -40,10 +41,10 @@ func TestUnusedRoomsTakeNoMemory(t *testing.T) {
 	for _, name := range names {
 		name := router.Topic{Name: name}
 		who := router.Occupant{Conn: 1, User: "ann"}
-		if err := n.Subscribe(ctx, name); err != nil {
+		if _, err := n.Subscribe(ctx, name, router.Keep{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Enter(ctx, name.Name, who); err != nil {
+		if _, err := n.Enter(ctx, name.Name, who); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := n.Publish(ctx, &router.Message{Kind: router.RoomMessage, Room: name.Name}); err != nil {
@@ -53,7 +54,7 @@ func TestUnusedRoomsTakeNoMemory(t *testing.T) {
 	full := heap()
 	for _, name := range names {
 		n.Unsubscribe(router.Topic{Name: name})
-		if err := n.Leave(ctx, name, router.Occupant{Conn: 1, User: "ann"}); err != nil {
+		if _, err := n.Leave(ctx, name, router.Occupant{Conn: 1, User: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 		// Publishing to a room that nobody is in does not bring it back.
@@ -90,9 +91,9 @@ func TestAClosedNodeLeavesNothingBehind(t *testing.T) {
 			wg.Go(func() {
 				for i := 0; ; i++ {
 					name := fmt.Sprintf("room %d %d", w, i)
-					err := n.Subscribe(context.Background(), router.Topic{Name: name})
+					_, err := n.Subscribe(context.Background(), router.Topic{Name: name}, router.Keep{})
 					if err == nil {
-						err = n.Enter(context.Background(), name, router.Occupant{User: "ann"})
+						_, err = n.Enter(context.Background(), name, router.Occupant{User: "ann"})
 					}
 					if err != nil {
 						return
@@ -132,7 +133,7 @@ func TestPublishingDoesNotAllocate(t *testing.T) {
 	h := NewHub()
 	nodes := []*Node{started(t, h), started(t, h)}
 	for _, n := range nodes {
-		if err := n.Subscribe(t.Context(), router.Topic{Name: "lobby"}); err != nil {
+		if _, err := n.Subscribe(t.Context(), router.Topic{Name: "lobby"}, router.Keep{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -170,7 +171,8 @@ func TestAHubServesNodesThatStartAfterAllHaveClosed(t *testing.T) {
 
 type counting struct{ n *int }
 
-func (c counting) Deliver(*router.Message) { *c.n++ }
+func (c counting) Deliver(*router.Message)   { *c.n++ }
+func (c counting) Describe() router.NodeInfo { return router.NodeInfo{} }
 
 // Users stay sorted and complete, whatever comes and goes.
 func TestUsersAreASortedSet(t *testing.T) {

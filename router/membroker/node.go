@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sluice/router"
 )
@@ -73,18 +74,23 @@ func (n *Node) usable(ctx context.Context) error {
 }
 
 // Subscribe implements router.Broker.
-func (n *Node) Subscribe(ctx context.Context, name router.Topic) error {
+func (n *Node) Subscribe(ctx context.Context, name router.Topic, keep router.Keep) (router.Position, error) {
 	if err := n.usable(ctx); err != nil {
-		return err
+		return router.Position{}, err
 	}
+	now := time.Now()
+	defer n.hub.tidyHistories(now)
 	s := n.hub.shardOf(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n.state.Load() != isOpen { // Close sets it before it visits the shards
-		return router.ErrBrokerClosed
+		return router.Position{}, router.ErrBrokerClosed
 	}
 	s.topicLocked(n.hub, name).addLocked(n)
-	return nil
+	if name.User {
+		return router.Position{}, nil
+	}
+	return s.positionLocked(n.hub, name.Name, keep, now), nil
 }
 
 // Unsubscribe implements router.Broker.
@@ -113,17 +119,27 @@ func (n *Node) Publish(ctx context.Context, m *router.Message) (router.Receipt, 
 	case router.DirectMessage:
 		name = router.Topic{User: true, Name: m.Target}
 		s = n.hub.shardOf(name)
-	case router.BroadcastMessage, router.UserConnected, router.UserDisconnected:
+	case router.BroadcastMessage, router.UserConnected, router.UserDisconnected, router.ControlMessage:
 	default:
 		return router.Receipt{}, fmt.Errorf("membroker: message of unknown kind %d", m.Kind)
 	}
-	return router.Receipt{}, n.publish(ctx, s, name, m)
+	if m.Key == "" && !isKept(m) {
+		return router.Receipt{ID: m.ID}, n.publish(ctx, s, name, m, nil)
+	}
+	a := acceptance{now: time.Now()}
+	if m.Key != "" {
+		a.key = digestOf(name, m)
+	}
+	err := n.publish(ctx, s, name, m, &a)
+	return a.receipt, err
 }
 
-func (n *Node) publish(ctx context.Context, s *shard, name router.Topic, m *router.Message) error {
+// publish accepts and delivers m. a is nil if m has neither a key nor a place in
+// a history.
+func (n *Node) publish(ctx context.Context, s *shard, name router.Topic, m *router.Message, a *acceptance) error {
 	s.mu.Lock()
 	t := n.find(s, name)
-	for t != nil && t.fullLocked() {
+	for t != nil && t.fullLocked() && !n.hub.repeats(m, a) {
 		room := t.roomLocked()
 		s.mu.Unlock()
 		select {
@@ -135,6 +151,13 @@ func (n *Node) publish(ctx context.Context, s *shard, name router.Topic, m *rout
 		}
 		s.mu.Lock()
 		t = n.find(s, name) // it may have been removed, and made anew
+	}
+	if a != nil {
+		if m = s.acceptLocked(n.hub, m, a); m == nil {
+			s.mu.Unlock()
+			return nil
+		}
+		defer n.hub.tidyHistories(a.now)
 	}
 	switch {
 	case t == nil || len(t.nodes) == 0:

@@ -25,7 +25,7 @@ func sinkTo(t *testing.T, b router.Broker, f func(m *router.Message)) router.Bro
 
 func subscribe(t testing.TB, b router.Broker, room string) {
 	t.Helper()
-	if err := b.Subscribe(t.Context(), router.Topic{Name: room}); err != nil {
+	if _, err := b.Subscribe(t.Context(), router.Topic{Name: room}, router.Keep{}); err != nil {
 		t.Fatalf("Subscribe: %v", err)
 	}
 }
@@ -45,6 +45,8 @@ type stuck struct {
 func newStuck() *stuck {
 	return &stuck{inside: make(chan struct{}), release: make(chan struct{})}
 }
+
+func (s *stuck) Describe() router.NodeInfo { return router.NodeInfo{} }
 
 func (s *stuck) Deliver(m *router.Message) {
 	if m.Room == "stuck" {

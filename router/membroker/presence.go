@@ -40,51 +40,53 @@ func (n *Node) presenceOf(room string) *presenceShard {
 
 // Enter implements router.Broker. A connection that is in the room already gets
 // the new info.
-func (n *Node) Enter(ctx context.Context, room string, o router.Occupant) error {
+func (n *Node) Enter(ctx context.Context, room string, o router.Occupant) (first bool, err error) {
 	if err := n.usable(ctx); err != nil {
-		return err
+		return false, err
 	}
 	s := n.presenceOf(room)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n.state.Load() != isOpen { // Close sets it before it visits the shards
-		return router.ErrBrokerClosed
+		return false, router.ErrBrokerClosed
 	}
 	u := s.roomLocked(room).add(o.User)
+	first = len(u.connections) == 0
 	c := connection{n, o.Conn, o.Info}
 	if i := u.find(n, o.Conn); i >= 0 {
 		u.connections[i] = c
 	} else {
 		u.connections = append(u.connections, c)
 	}
-	return nil
+	return first, nil
 }
 
 // Leave implements router.Broker. It does nothing for an occupant who is not
 // there.
-func (n *Node) Leave(ctx context.Context, room string, o router.Occupant) error {
+func (n *Node) Leave(ctx context.Context, room string, o router.Occupant) (last bool, err error) {
 	if err := n.usable(ctx); err != nil {
-		return err
+		return false, err
 	}
 	s := n.presenceOf(room)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	us := s.rooms[room]
 	if us == nil {
-		return nil
+		return false, nil
 	}
 	u := us.get(o.User)
 	if u == nil {
-		return nil
+		return false, nil
 	}
 	if i := u.find(n, o.Conn); i >= 0 {
 		u.connections = slices.Delete(u.connections, i, i+1)
 	}
 	if len(u.connections) == 0 {
 		us.remove(o.User)
+		last = true
 	}
 	s.sweepLocked(room)
-	return nil
+	return last, nil
 }
 
 // Present implements router.Broker. The cursor is the last user of the page
