@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"sluice/router"
+	"sluice/router/membroker"
 )
 
 func TestArrivalsAndDeparturesAreAnnouncedByTheRoomsRule(t *testing.T) {
@@ -118,4 +119,67 @@ func TestByDefaultANodeOfUpToAHundredConnectionsAnnouncesThem(t *testing.T) {
 	one.leaveNow() // from over the maximum: not announced either
 	eventually(t, "it is gone", func() bool { return n.Stats().Closed["1000"] == 1 })
 	first.quiet()
+}
+
+// announcedIn joins two connections of ann on the given nodes, has both leave, and
+// returns what bob, on the first node, is told.
+func announcedIn(t *testing.T, first, second *node) (told []string) {
+	t.Helper()
+	bob := first.as(t, "bob")
+	defer func() {
+		bob.leave("r")
+		bob.leaveNow()
+	}()
+	bob.join("r")
+	var anns []*client
+	for _, n := range []*node{first, second} {
+		u := n.as(t, "ann")
+		u.send(`{"type":"join_room","room":"r"}`)
+		u.until("joined")
+		u.send(`{"type":"room_message","room":"r","content":"joined","id":1}`)
+		u.until("ack")
+		anns = append(anns, u)
+	}
+	for _, u := range anns {
+		u.send(`{"type":"leave_room","room":"r"}`)
+		u.send(`{"type":"ping"}`)
+		u.until("pong") // the announcement was sent before
+	}
+	bob.send(`{"type":"room_message","room":"r","content":"end"}`)
+	for {
+		e := bob.next()
+		if e["content"] == "end" {
+			return told
+		}
+		told = append(told, e.name())
+	}
+}
+
+func TestAUserIsAnnouncedOnceForAllHisConnections(t *testing.T) {
+	hub := membroker.NewHub()
+	b1, b2 := hub.Node(), hub.Node()
+	t.Cleanup(func() { b1.Close(); b2.Close() })
+	rules := []setup{silent, withRule("r", func(r *router.RoomRule) { r.Presence = true })}
+	n1, n2 := startNodeOn(t, b1, rules...), startNodeOn(t, b2, rules...)
+	alone := startNode(t, silent)
+	for name, nodes := range map[string][2]*node{
+		"on one node, without presence": {alone, alone},
+		"on one node, with presence":    {n1, n1},
+		"on two nodes, with presence":   {n1, n2},
+	} {
+		if told := fmt.Sprint(announcedIn(t, nodes[0], nodes[1])); told != "[user_joined chat chat user_left]" {
+			t.Errorf("%s: %s", name, told)
+		}
+	}
+}
+
+func TestEachConnectionIsAnnouncedWhereTheRuleSaysSo(t *testing.T) {
+	n := startNode(t, silent, withRule("r", func(r *router.RoomRule) { r.AnnouncePer = router.AnnouncePerConnection }))
+	if told := fmt.Sprint(announcedIn(t, n, n)); told != "[user_joined chat user_joined chat user_left user_left]" {
+		t.Error(told)
+	}
+	p := startNode(t, silent, withRule("r", func(r *router.RoomRule) { r.Presence, r.AnnouncePer = true, router.AnnouncePerConnection }))
+	if told := fmt.Sprint(announcedIn(t, p, p)); told != "[user_joined chat user_joined chat user_left user_left]" {
+		t.Error(told)
+	}
 }

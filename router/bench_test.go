@@ -18,13 +18,18 @@ import (
 // loop is a broker that hands back what is published, on the publisher's goroutine.
 type loop struct{ sink Sink }
 
-func (l *loop) Start(s Sink) error                            { l.sink = s; return nil }
-func (l *loop) Subscribe(context.Context, Topic) error        { return nil }
-func (l *loop) Unsubscribe(Topic)                             {}
-func (l *loop) Enter(context.Context, string, Occupant) error { return nil }
-func (l *loop) Leave(context.Context, string, Occupant) error { return nil }
-func (l *loop) Health(context.Context) error                  { return nil }
-func (l *loop) Close() error                                  { return nil }
+func (l *loop) Start(s Sink) error                                       { l.sink = s; return nil }
+func (l *loop) Unsubscribe(Topic)                                        {}
+func (l *loop) Enter(context.Context, string, Occupant) (bool, error)    { return true, nil }
+func (l *loop) Leave(context.Context, string, Occupant) (bool, error)    { return true, nil }
+func (l *loop) Nodes(context.Context) ([]NodeInfo, error)                { return nil, nil }
+func (l *loop) Rooms(context.Context, int, string) (RoomsPage, error)    { return RoomsPage{}, nil }
+func (l *loop) Health(context.Context) error                             { return nil }
+func (l *loop) Close() error                                             { return nil }
+func (l *loop) Subscribe(context.Context, Topic, Keep) (Position, error) { return Position{}, nil }
+func (l *loop) History(context.Context, string, HistoryQuery) (HistoryPage, error) {
+	return HistoryPage{}, nil
+}
 func (l *loop) Publish(_ context.Context, m *Message) (Receipt, error) {
 	l.sink.Deliver(m)
 	return Receipt{}, nil

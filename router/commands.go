@@ -1,7 +1,8 @@
 package router
 
 import (
-	"errors"
+	"context"
+	"time"
 
 	"sluice/router/wire"
 )
@@ -29,7 +30,7 @@ func (c *conn) execute(cur *current, w *work) judgement {
 	case wire.Presence:
 		c.presence(cur, cmd)
 	case wire.History:
-		c.history(cur, cmd)
+		return c.history(cur, cmd)
 	case wire.Refresh:
 		return c.refresh(cur, w)
 	case wire.Ping:
@@ -61,11 +62,8 @@ func (c *conn) sendLeft(id []byte, room, reason string) {
 // publish executes room_message, chat and direct_message.
 func (c *conn) publish(cur *current, w *work) judgement {
 	cmd := &w.command
-	if cmd.Key != nil {
-		return c.deny(cmd, wire.Unsupported, "key: this node does not remember keys; send the message without one")
-	}
 	id := c.who()
-	m := &Message{From: id.User, Conn: c.id, Info: id.Info}
+	m := &Message{From: id.User, Conn: c.id, Info: id.Info, Key: clientKey(cmd.Key)}
 	if code, reason := c.address(cur, cmd, m); reason != "" {
 		return c.deny(cmd, code, reason)
 	}
@@ -77,7 +75,7 @@ func (c *conn) publish(cur *current, w *work) judgement {
 		case refused, retired:
 			return j
 		case dropped:
-			c.ack(cmd, c.r.ids.next(), Receipt{})
+			c.ack(cmd, Receipt{ID: c.r.ids.next()})
 			return j
 		}
 		if e.Verdict.Payload != nil {
@@ -97,7 +95,7 @@ func (c *conn) publish(cur *current, w *work) judgement {
 	if err != nil {
 		return c.deny(cmd, wire.Unavailable, "the message could not be sent; try again")
 	}
-	c.ack(cmd, m.ID, receipt)
+	c.ack(cmd, receipt)
 	return admitted
 }
 
@@ -136,35 +134,57 @@ func (c *conn) address(cur *current, cmd *wire.Command, m *Message) (code wire.C
 }
 
 // publish hands a message to the broker.
-func (r *Router) publish(m *Message) (Receipt, error) {
-	receipt, err := r.broker.Publish(r.ctx, m)
+func (r *Router) publish(m *Message) (Receipt, error) { return r.publishIn(r.ctx, m) }
+
+func (r *Router) publishIn(ctx context.Context, m *Message) (Receipt, error) {
+	m.Time = time.Now().UnixMilli()
+	if m.Kind == RoomMessage {
+		m.Keep = r.keepOf(m.Room)
+	}
+	receipt, err := r.broker.Publish(ctx, m)
 	if err != nil {
 		r.brokerFailed("publish", err)
 		return receipt, err
 	}
-	r.count.published.add(int(m.Kind-RoomMessage), 1)
+	if receipt.Repeated {
+		r.count.repeated.Add(1)
+	} else {
+		r.count.published.add(int(m.Kind-RoomMessage), 1)
+	}
+	if receipt.ID == "" {
+		receipt.ID = m.ID
+	}
 	return receipt, nil
 }
 
+// keepOf is how much is kept of what is said in a room.
+func (r *Router) keepOf(room string) Keep {
+	if g := r.rooms.lookup(room); g != nil {
+		return r.rule(g).History
+	}
+	return r.cur.Load().rules.rule(room).History
+}
+
+// clientKey and serverKey keep the keys of clients and those of the server API apart:
+// nobody can use a key up that belongs to a message of the server under his name.
+func clientKey(key []byte) string { return originKey('c', string(key)) }
+
+func serverKey(key string) string { return originKey('s', key) }
+
+func originKey(origin byte, key string) string {
+	if key == "" {
+		return ""
+	}
+	return string(origin) + key
+}
+
 // ack confirms a publish that carried an id.
-func (c *conn) ack(cmd *wire.Command, messageID string, receipt Receipt) {
+func (c *conn) ack(cmd *wire.Command, receipt Receipt) {
 	if cmd.ID == nil {
 		return
 	}
-	a := wire.Acknowledgement{ID: cmd.ID, MessageID: messageID, Offset: receipt.Offset, Epoch: receipt.Epoch}
+	a := wire.Acknowledgement{ID: cmd.ID, MessageID: receipt.ID, Offset: receipt.Offset, Epoch: receipt.Epoch}
 	c.reply(128, func(dst []byte) []byte { return wire.AppendAck(dst, &a) })
-}
-
-// history answers what was said in a room.
-func (c *conn) history(cur *current, cmd *wire.Command) {
-	switch m := c.rooms.find(cmd.Room); {
-	case m == nil:
-		c.deny(cmd, wire.Forbidden, "you are not in this room; send join_room first")
-	case !c.may(cur, actHistory, m.group.name):
-		c.deny(cmd, wire.Forbidden, "you may not see what was said in this room")
-	default:
-		c.deny(cmd, wire.Unsupported, "this node keeps no history")
-	}
 }
 
 // Bounds of an answer to presence.
@@ -195,7 +215,7 @@ func (c *conn) presence(cur *current, cmd *wire.Command) {
 	if err != nil {
 		c.r.brokerFailed("reading presence", err)
 		code := wire.Unavailable
-		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrBrokerClosed) && len(cmd.Cursor) > 0 {
+		if !isTemporary(err) && len(cmd.Cursor) > 0 {
 			code = wire.BadRequest
 		}
 		c.deny(cmd, code, "the room's presence could not be read; try again from the start")

@@ -22,10 +22,17 @@ type conn struct {
 	self   member // of everyone
 	own    member // of the user's connections
 
+	// turn is held by whoever executes something for the connection: its goroutine a
+	// command or the end, removeFrom a departure. It is no lock of data: filters and the
+	// broker are called meanwhile.
+	turn sync.Mutex
+
+	// Owned by who has the turn.
+	rooms  memberships
+	states []State
+	seq    uint64
+
 	// Owned by the connection's goroutine.
-	rooms     memberships
-	states    []State
-	seq       uint64
 	malformed int
 	paceAt    time.Duration // see pace
 	refreshAt time.Duration // likewise, of refreshes
@@ -106,8 +113,8 @@ func (c *conn) greet() {
 		Version:        c.r.opts.Version,
 	}
 	c.reply(256, func(dst []byte) []byte { return wire.AppendWelcome(dst, &e) })
-	c.r.everyone.activate(&c.self, c.sendHeld)
-	c.own.group.activate(&c.own, c.sendHeld)
+	c.r.everyone.activate(&c.self, standing{}, c.sendHeld)
+	c.own.group.activate(&c.own, standing{}, c.sendHeld)
 	c.r.announceConnection(c, UserConnected)
 }
 
@@ -136,6 +143,8 @@ func (c *conn) handle(frame []byte) {
 	if c.closing.Load() || c.expire() {
 		return
 	}
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	w := works.Get().(*work)
 	if bad := w.decoder.Decode(frame, &w.command); bad != nil {
 		c.badFrame(malformedCause(bad.Field), &wire.Refusal{ID: bad.ID, Code: bad.Code, Reason: bad.Error()})
@@ -215,6 +224,8 @@ func (c *conn) sleep(d time.Duration) {
 func (c *conn) end() {
 	c.ending.Store(true) // nobody is left to be told
 	c.closing.Store(true)
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}

@@ -40,6 +40,12 @@ func newCurrent(g *Generation) (*current, error) {
 	cur.rules = &ruleSet{rules: make([]boundRule, len(g.Rooms))}
 	cur.rules.none.set = cur.rules
 	for i, r := range g.Rooms {
+		if !r.keepsHistory() {
+			r.History = Keep{}
+		}
+		if r.Recover <= 0 || r.Recover > MaxRecover {
+			r.Recover = MaxRecover
+		}
 		cur.rules.rules[i] = boundRule{cur.rules, r}
 	}
 	return cur, nil

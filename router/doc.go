@@ -31,29 +31,50 @@
 //	             Broker.Publish; the broker hands it back, on every node
 //	deliver.go   Deliver: encode once, queue for each member without blocking
 //
+// The operator's own programs come by server.go (messages; the filters see where they
+// come from) and server_read.go. An order to the nodes is checked and published in
+// control.go; on each node orders.go takes it from the broker and hands it over to be
+// carried out.
+//
+// The path of a member:
+//
+//	room.go      join_room; table.go subscribes the broker to the room
+//	group.go     enter: the member is told the place in the history behind which
+//	             its deliveries start, and those wait for it
+//	history.go   what it missed up to that place, if it asked for that; also the
+//	             command history
+//	arrival.go   activate: joined was sent, and what waited follows; of a member
+//	             that comes from a node which is ahead, what it has not had yet
+//	remove.go    or room.go: the end, by an operator or by the client
+//
 // Who receives what: group.go (a room, a user's connections, or everyone),
-// membership.go (the rooms of one connection), room.go (join, leave,
-// announcements). The rest: options.go, generation.go and current.go (what is in
+// membership.go (the rooms of one connection). The rest: options.go, generation.go and current.go (what is in
 // force), stats.go, drain.go.
 //
 // Goroutines:
 //
 //	connection   one per connection, started by connect; executes its commands
-//	             one after the other and alone owns its rooms and filter states,
-//	             and renews its identity; ended by the socket's end, on which it
-//	             leaves everything
+//	             one after the other, and renews its identity; ended by the
+//	             socket's end, on which it leaves everything. Its rooms and filter
+//	             states belong to who has its turn: this goroutine during a command,
+//	             or the one that removes it from a room
 //	broker's     calls Deliver, never twice at a time for one room or user; it may
 //	             be a connection's goroutine that publishes
 //	engine's     writers and timer wheel of package socket; the wheel calls the
 //	             function that closes an expired connection
+//	orders       one for each kind of order, while there are any of it
 //	drain        one per Drain, waits for the connections to end
 //
 // Locks: none is held while another is taken, and none while a filter, the
-// broker, a socket or a callback is called.
+// broker, a socket or a callback is called. The exception is conn.turn: it is not a
+// lock of data but the right to execute something for a connection, taken before
+// any other and never two at a time. Deliver does not wait for it.
 //
+//	conn.turn       the commands of a connection, its end, and removals
 //	shard.mu        the groups by name, and their references
-//	group.mu        the members of one group
+//	group.mu        the members of one group, and its place in the history
 //	addrLimiter.mu  the handshakes by address
 //	revocations.mu  who is revoked
+//	orders.mu       the orders that have not begun
 //	Router.mu       whether the node still takes connections
 package router

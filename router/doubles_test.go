@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sluice/router"
 )
@@ -59,6 +60,14 @@ func withPresence(match string) setup {
 	return withRule(match, func(r *router.RoomRule) { r.Presence = true })
 }
 
+// keeping keeps that many messages of the rooms, and announces nothing in them.
+func keeping(match string, size int) setup {
+	return withRule(match, func(r *router.RoomRule) {
+		r.History = router.Keep{Size: size, TTL: time.Hour}
+		r.Announce = router.AnnounceOff
+	})
+}
+
 // silent turns announcements of connections off.
 func silent(o *router.Options, _ *router.Generation) { o.AnnounceConnections = router.AnnounceOff }
 
@@ -89,6 +98,8 @@ type broker struct {
 	subscribe   func(ctx context.Context, t router.Topic) error
 	enter       func(room string) error
 	publish     func(m *router.Message) error
+	history     func(room string, q router.HistoryQuery) error // called before the real one
+	histories   atomic.Int64
 	presents    atomic.Int64 // calls of Present
 	subscribed  atomic.Int64 // Subscribe minus Unsubscribe, of those that succeeded
 	subscribes  atomic.Int64
@@ -96,18 +107,18 @@ type broker struct {
 	occupations atomic.Int64 // Enter minus Leave
 }
 
-func (b *broker) Subscribe(ctx context.Context, t router.Topic) error {
+func (b *broker) Subscribe(ctx context.Context, t router.Topic, keep router.Keep) (router.Position, error) {
 	b.subscribes.Add(1)
 	if b.subscribe != nil {
 		if err := b.subscribe(ctx, t); err != nil {
-			return err
+			return router.Position{}, err
 		}
 	}
-	err := b.Broker.Subscribe(ctx, t)
+	p, err := b.Broker.Subscribe(ctx, t, keep)
 	if err == nil {
 		b.subscribed.Add(1)
 	}
-	return err
+	return p, err
 }
 
 func (b *broker) Unsubscribe(t router.Topic) {
@@ -117,17 +128,17 @@ func (b *broker) Unsubscribe(t router.Topic) {
 	b.Broker.Unsubscribe(t)
 }
 
-func (b *broker) Enter(ctx context.Context, room string, o router.Occupant) error {
+func (b *broker) Enter(ctx context.Context, room string, o router.Occupant) (first bool, err error) {
 	if b.enter != nil {
 		if err := b.enter(room); err != nil {
-			return err
+			return false, err
 		}
 	}
 	b.occupations.Add(1)
 	return b.Broker.Enter(ctx, room, o)
 }
 
-func (b *broker) Leave(ctx context.Context, room string, o router.Occupant) error {
+func (b *broker) Leave(ctx context.Context, room string, o router.Occupant) (last bool, err error) {
 	b.occupations.Add(-1)
 	return b.Broker.Leave(ctx, room, o)
 }
@@ -139,6 +150,16 @@ func (b *broker) Publish(ctx context.Context, m *router.Message) (router.Receipt
 		}
 	}
 	return b.Broker.Publish(ctx, m)
+}
+
+func (b *broker) History(ctx context.Context, room string, q router.HistoryQuery) (router.HistoryPage, error) {
+	b.histories.Add(1)
+	if b.history != nil {
+		if err := b.history(room, q); err != nil {
+			return router.HistoryPage{}, err
+		}
+	}
+	return b.Broker.History(ctx, room, q)
 }
 
 func (b *broker) Present(ctx context.Context, room string, limit int, cursor string) (router.PresencePage, error) {

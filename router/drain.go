@@ -102,6 +102,7 @@ func (r *Router) Close() {
 	r.closeAll()
 	r.running.Wait()
 	r.cancel()
+	r.orders.stop()
 	if !again {
 		r.engine.Close()
 	}

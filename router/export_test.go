@@ -8,3 +8,8 @@ func (r *Router) Renew(id *Identity) {
 	c := r.everyone.snapshot()[0].conn
 	c.renew(r.cur.Load(), &wire.Command{Type: wire.Refresh}, c.who(), id)
 }
+
+// RemoveFromRoom is what an order to remove a user comes to on a node.
+func (r *Router) RemoveFromRoom(user, room, reason string) int {
+	return r.removeFromRoom(user, room, reason)
+}

@@ -70,11 +70,37 @@ const (
 // AnnounceMax is the size up to which AnnounceAuto announces.
 const AnnounceMax = 100
 
+// AnnouncePer says whose arrivals and departures are announced.
+type AnnouncePer uint8
+
+// The settings of whose.
+const (
+	// AnnouncePerUser announces a user's first connection in the room and the end of
+	// his last one: of all nodes where presence is kept, else of this node.
+	AnnouncePerUser AnnouncePer = iota
+	AnnouncePerConnection
+)
+
 // RoomRule is what holds in the rooms that a pattern matches. The first rule
 // that matches a room is its rule; without one, the zero rule.
 type RoomRule struct {
-	Match    Pattern
-	Presence bool // a change holds for joins from then on
-	Announce Announce
-	Slow     SlowPolicy
+	Match       Pattern
+	Presence    bool // a change holds for joins from then on
+	Announce    Announce
+	AnnouncePer AnnouncePer
+	Slow        SlowPolicy
+
+	// History is what is kept of the room's messages. A room that is subscribed
+	// when it begins to have one has a position from the next message on.
+	History Keep
+
+	// Recover is how many messages a member who comes back is given at most; who
+	// missed more is told so. Default and at most MaxRecover.
+	Recover int
 }
+
+// MaxRecover is the most messages of one recovery: the protocol's bound.
+const MaxRecover = 300
+
+// keepsHistory reports whether the room's messages are kept.
+func (r *RoomRule) keepsHistory() bool { return r.History.Size > 0 }

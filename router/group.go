@@ -1,13 +1,11 @@
 package router
 
 import (
-	"context"
-	"errors"
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
 	"sluice/router/socket"
+	"sluice/router/wire"
 )
 
 // group is the connections of this node that share deliveries: the members of
@@ -27,8 +25,18 @@ type group struct {
 	mu      sync.Mutex
 	list    []*member // appended to in place, never overwritten: snapshots share it
 	live    int       // members of list that have not left
-	pending map[*member][]socket.Item
+	waiting map[*member]*arrival
 	gapFunc func() *socket.Frame
+
+	// Guarded by mu: places in the room's history. Who joins gets what comes behind
+	// taken; who has been a member for longer has been given all up to given.
+	taken Position // of the latest delivery that has begun
+	given Position // of the latest delivery that has ended
+
+	// Guarded by mu: the broker delivers one by one, but for those of before and after
+	// it was subscribed anew.
+	underway int           // deliveries
+	settled  chan struct{} // closed when none is under way; nil: nobody waits for that
 }
 
 // member is one connection in one group.
@@ -44,61 +52,85 @@ const (
 	joining uint32 = iota // deliveries wait until it has been told that it joined
 	active
 	gone
+	ahead // it has had, on another node, what this node has yet to deliver
 )
+
+// covers reports that what has the place at is known to somebody who has been
+// given everything up to p.
+func (p Position) covers(at Position) bool {
+	return at.Epoch != "" && at.Epoch == p.Epoch && at.Offset <= p.Offset
+}
 
 // add makes m a member, in state joining: from now on it misses nothing. It
 // returns the number of members.
 func (g *group) add(m *member) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.list = append(g.list, m)
-	g.live++
+	g.addLocked(m)
 	return g.live
 }
 
-// activate sends what was held back while m was joining, then lets deliveries
-// pass.
-func (g *group) activate(m *member, send func(socket.Item)) {
-	for {
-		g.mu.Lock()
-		held := g.pending[m]
-		delete(g.pending, m)
-		if len(held) == 0 {
-			m.state.CompareAndSwap(joining, active)
-			g.mu.Unlock()
-			return
-		}
-		g.mu.Unlock()
-		for _, item := range held {
-			send(item)
-		}
-	}
+func (g *group) addLocked(m *member) {
+	g.list = append(g.list, m)
+	g.live++
 }
 
-// hold keeps an item for a member that is joining; false if it no longer is.
-func (g *group) hold(m *member, item socket.Item) bool {
+// headcount is what there is to know of a room's members as one comes or goes.
+type headcount struct {
+	members   int  // with the one that comes or goes
+	announced bool // arrivals and departures are, in a room of that size
+	alone     bool // it is the user's only one here; false where nobody asks
+}
+
+// enter is add for a room: at is the place behind which m's deliveries start.
+func (g *group) enter(m *member, rule *boundRule) (h headcount, at Position) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if m.state.Load() != joining {
-		return false
-	}
-	if g.pending == nil {
-		g.pending = make(map[*member][]socket.Item)
-	}
-	g.pending[m] = append(g.pending[m], item)
-	return true
+	h = g.countLocked(m, rule, g.live+1)
+	g.addLocked(m)
+	return h, g.taken
 }
 
-// remove ends m's membership and returns how many members are left. The list
-// is copied only when half of it has left, so that leaving costs the same in
-// rooms of any size.
+// leave is remove for a room.
+func (g *group) leave(m *member, rule *boundRule) headcount {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := g.live
+	g.removeLocked(m)
+	return g.countLocked(m, rule, before)
+}
+
+// countLocked looks at every member where it is to find out whether others are the
+// same user's. Where it does, news of the user would go to every member anyway.
+func (g *group) countLocked(m *member, rule *boundRule, members int) headcount {
+	h := headcount{members: members, announced: rule.announces(members)}
+	if !h.announced || m.present || rule.AnnouncePer != AnnouncePerUser {
+		return h
+	}
+	for _, other := range g.list {
+		if other != m && other.conn.own.group == m.conn.own.group && other.state.Load() != gone {
+			return h
+		}
+	}
+	h.alone = true
+	return h
+}
+
+// remove ends m's membership and returns how many members are left.
 func (g *group) remove(m *member) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.removeLocked(m)
+	return g.live
+}
+
+// removeLocked copies the list only when half of it has left, so that leaving costs the
+// same in rooms of any size.
+func (g *group) removeLocked(m *member) {
 	if m.state.Swap(gone) == gone {
-		return g.live
+		return
 	}
-	delete(g.pending, m)
+	delete(g.waiting, m)
 	g.live--
 	if 2*g.live <= len(g.list) {
 		var list []*member
@@ -112,7 +144,6 @@ func (g *group) remove(m *member) int {
 		}
 		g.list = list
 	}
-	return g.live
 }
 
 // snapshot is the members at this moment; those that have left since are gone.
@@ -128,118 +159,80 @@ func (g *group) size() int {
 	return g.live
 }
 
-// table holds the groups of one kind by name, and keeps the broker subscribed
-// to those that exist.
-type table struct {
-	broker Broker
-	users  bool // the names are users rather than rooms
-	seed   maphash.Seed
-	count  atomic.Int64
-	shards [64]shard
-}
-
-type shard struct {
-	mu     sync.RWMutex
-	groups map[string]*group
-}
-
-func newTable(b Broker, users bool) *table {
-	t := &table{broker: b, users: users, seed: maphash.MakeSeed()}
-	for i := range t.shards {
-		t.shards[i].groups = make(map[string]*group)
+// begin notes the place behind which the broker delivers to the group. Deliveries may
+// have begun.
+func (g *group) begin(p Position) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.Epoch != "" && !g.taken.covers(p) {
+		g.taken, g.given = p, p
 	}
-	return t
 }
 
-func (t *table) len() int { return int(t.count.Load()) }
-
-func (t *table) shard(name string) *shard {
-	return &t.shards[maphash.String(t.seed, name)%uint64(len(t.shards))]
-}
-
-// lookup finds a group; nil if it has no member on this node.
-func (t *table) lookup(name string) *group {
-	s := t.shard(name)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.groups[name]
-}
-
-var errGroupFull = errors.New("the group is full")
-
-// acquire adds a reference to the named group, which the caller gives back
-// with release. It returns once the broker delivers to the group: the first to
-// come subscribes, and the others wait for him. It returns errGroupFull if the
-// group has max references; 0: there is no maximum.
-func (t *table) acquire(ctx context.Context, name string, max int) (*group, error) {
-	s := t.shard(name)
-	s.mu.Lock()
-	g := s.groups[name]
-	if g != nil {
-		if max > 0 && g.refs >= max {
-			s.mu.Unlock()
-			return nil, errGroupFull
+// take begins a delivery, to the members of this moment; give ends it. ok is false if the place
+// is one that they have been given already: a delivery of before the broker was
+// unsubscribed and subscribed again.
+func (g *group) take(at Position) (list []*member, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at.Offset != 0 {
+		if g.taken.covers(at) {
+			return nil, false
 		}
-		g.refs++
-		ready := g.ready
-		s.mu.Unlock()
-		return t.await(ctx, g, ready)
+		g.taken = at
 	}
-	g = &group{name: name, refs: 1, ready: make(chan struct{})}
-	s.groups[name] = g
-	t.count.Add(1)
-	s.mu.Unlock()
-	return t.subscribe(ctx, s, g)
+	g.underway++
+	return g.list, true
 }
 
-// subscribe makes the broker deliver to a new group.
-func (t *table) subscribe(ctx context.Context, s *shard, g *group) (*group, error) {
-	err := errors.New("subscribing panicked")
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if err != nil {
-			delete(s.groups, g.name) // whoever comes next tries afresh
-			t.count.Add(-1)
-		}
-		g.err = err
-		close(g.ready)
-		g.ready = nil
-	}()
-	if err = t.broker.Subscribe(ctx, Topic{User: t.users, Name: g.name}); err != nil {
-		return nil, err
+// skipTo is take for a gap, behind which deliveries go on.
+func (g *group) skipTo(at Position) []*member {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at.Epoch != "" {
+		g.taken = at
 	}
-	return g, nil
+	g.underway++
+	return g.list
 }
 
-func (t *table) await(ctx context.Context, g *group, ready chan struct{}) (*group, error) {
-	if ready == nil {
-		return g, nil
+// give ends a delivery.
+func (g *group) give(at Position) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at.Epoch != "" && g.taken == at {
+		g.given = at
 	}
-	select {
-	case <-ready:
-		if g.err != nil {
-			return nil, g.err
-		}
-		return g, nil
-	case <-ctx.Done():
-		t.release(g)
-		return nil, ctx.Err()
+	g.underway--
+	if g.underway == 0 && g.settled != nil {
+		close(g.settled)
+		g.settled = nil
 	}
 }
 
-// release gives a reference back; with the last one the group is gone.
-func (t *table) release(g *group) {
-	s := t.shard(g.name)
-	s.mu.Lock()
-	g.refs--
-	last := g.refs == 0 && s.groups[g.name] == g
-	if last {
-		delete(s.groups, g.name)
-		t.count.Add(-1)
+// settle returns when no delivery is under way: to members who have left before, nothing
+// comes any more. Deliveries wait for nobody, so this does not take long; Deliver must
+// not call it.
+func (g *group) settle() {
+	g.mu.Lock()
+	if g.underway == 0 {
+		g.mu.Unlock()
+		return
 	}
-	s.mu.Unlock()
-	if last {
-		t.broker.Unsubscribe(Topic{User: t.users, Name: g.name})
+	if g.settled == nil {
+		g.settled = make(chan struct{})
 	}
+	settled := g.settled
+	g.mu.Unlock()
+	<-settled
+}
+
+// gap makes the event that stands in for what the room's members read too slowly for.
+func (g *group) gap() func() *socket.Frame {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gapFunc == nil {
+		g.gapFunc = func() *socket.Frame { return gapFrame(&wire.Gap{Room: g.name, Reason: wire.GapSlow}) }
+	}
+	return g.gapFunc
 }

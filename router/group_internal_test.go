@@ -63,15 +63,17 @@ func TestDeliveriesToAJoiningMemberWaitAndKeepTheirOrder(t *testing.T) {
 	g := &group{}
 	m := &member{group: g}
 	g.add(m)
-	item := func(tag int) socket.Item { return socket.Item{Tag: tag} }
+	item := func(tag int) socket.Item {
+		return socket.Item{Frame: socket.NewFrame(0, func(b []byte) []byte { return b }), Tag: tag}
+	}
 	for i := range 3 {
-		if !g.hold(m, item(i)) {
+		if g.divert(m, item(i), Position{}, 1<<20) != withheld {
 			t.Fatal("a delivery was not held")
 		}
 	}
 	var sent []any
-	g.activate(m, func(i socket.Item) {
-		if i.Tag == 1 && !g.hold(m, item(3)) { // one that comes while the held ones are sent
+	g.activate(m, standing{}, func(i socket.Item) {
+		if i.Tag == 1 && g.divert(m, item(3), Position{}, 1<<20) != withheld { // one that comes while the held ones are sent
 			t.Error("a delivery overtook those that are held")
 		}
 		sent = append(sent, i.Tag)
@@ -84,7 +86,7 @@ func TestDeliveriesToAJoiningMemberWaitAndKeepTheirOrder(t *testing.T) {
 			t.Errorf("sent %v", sent)
 		}
 	}
-	if g.hold(m, item(4)) {
+	if g.divert(m, item(4), Position{}, 1<<20) != passed {
 		t.Error("an active member's delivery was held")
 	}
 }
@@ -175,10 +177,10 @@ func TestAFanOutHoldsWhatIsForAJoiningMemberAndSkipsOneWhoIsGone(t *testing.T) {
 	early.state.Store(gone)
 	before := r.count.delivered.Load()
 	r.Deliver(&Message{Kind: RoomMessage, Room: "r", Content: []byte("1")})
-	if n := r.count.delivered.Load() - before; n != 1 || len(g.pending[late]) != 1 || len(g.pending) != 1 {
-		t.Errorf("%d delivered, %d held", n, len(g.pending[late]))
+	if n := r.count.delivered.Load() - before; n != 1 || len(g.waiting[late].items) != 1 || len(g.waiting) != 1 {
+		t.Errorf("%d delivered, %d held", n, len(g.waiting[late].items))
 	}
-	g.activate(late, c.sendHeld)
+	g.activate(late, standing{}, c.sendHeld)
 	if n := r.count.delivered.Load() - before; n != 2 {
 		t.Errorf("%d delivered", n)
 	}

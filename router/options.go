@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,11 @@ type Options struct {
 	// DrainWindow is the time over which Drain spreads its closes. Default: 10 s;
 	// negative: all at once.
 	DrainWindow time.Duration
+
+	// Reload reads the configuration anew, when an order of the nodes says so. It is
+	// called on a goroutine of its own, never twice at a time. Default: such an order
+	// fails.
+	Reload func(context.Context) error
 }
 
 const maxNodeID = 32

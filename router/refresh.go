@@ -101,8 +101,7 @@ func (c *conn) leaveUngranted(cur *current, id *Identity) {
 		if grants.may(actJoin, room, id.User) {
 			return
 		}
-		c.r.count.removed.Add(1)
-		c.leaveWith(m, CauseRemoved, func() { c.sendLeft(nil, room, "the refreshed identity may not be in this room") })
+		c.remove(m, "the refreshed identity may not be in this room")
 	})
 }
 
@@ -114,7 +113,7 @@ func (c *conn) renewPresence() {
 		if !m.present {
 			return
 		}
-		if err := c.r.broker.Enter(ctx, m.group.name, c.occupant()); err != nil {
+		if _, err := c.r.broker.Enter(ctx, m.group.name, c.occupant()); err != nil {
 			c.r.brokerFailed("renewing presence", err)
 		}
 	})

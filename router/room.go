@@ -9,12 +9,8 @@ import (
 // join executes join_room. Joining twice is as good as once.
 func (c *conn) join(cur *current, w *work) judgement {
 	cmd := &w.command
-	if cmd.HasRecover {
-		return c.deny(cmd, wire.Unsupported, "recover: this node keeps no history; join without it")
-	}
 	if m := c.rooms.find(cmd.Room); m != nil {
-		c.sendJoined(cmd.ID, m.group.name, c.r.rule(m.group).announces(m.group.size()))
-		return admitted
+		return c.joinAgain(cur, cmd, m)
 	}
 	room := string(cmd.Room)
 	if !c.may(cur, actJoin, room) {
@@ -36,28 +32,65 @@ func (c *conn) join(cur *current, w *work) judgement {
 // enter makes the connection a member: whole, or not at all.
 func (c *conn) enter(cur *current, cmd *wire.Command, room string) judgement {
 	ctx, cancel := c.r.brokerCtx()
-	defer cancel()
 	g, err := c.r.rooms.acquire(ctx, room, 0)
+	cancel()
 	if err != nil {
-		c.r.brokerFailed("subscribing to a room", err)
-		return c.deny(cmd, wire.Unavailable, "the room cannot be joined now; try again")
+		return c.cannotJoin(cmd, "subscribing to a room", err)
 	}
-	m := &member{conn: c, group: g, present: cur.rules.rule(room).Presence}
+	rule := c.r.rule(g)
+	m := &member{conn: c, group: g, present: rule.Presence}
+	c.rooms.add(m)
+	here, at := g.enter(m, rule) // from here on m's deliveries wait for it
+	undo := func() {
+		g.remove(m)
+		c.rooms.remove(m)
+		c.r.rooms.release(g)
+	}
+	rec, err := c.recovered(cur, cmd, rule, g.name, standing{Position: at})
+	if err != nil {
+		undo()
+		return c.cannotJoin(cmd, "reading what was missed", err)
+	}
+	first := here.alone
 	if m.present {
-		if err := c.r.broker.Enter(ctx, g.name, c.occupant()); err != nil {
-			c.r.rooms.release(g)
-			c.r.brokerFailed("entering a room", err)
-			return c.deny(cmd, wire.Unavailable, "the room cannot be joined now; try again")
+		if first, err = c.enterPresence(g.name); err != nil {
+			undo()
+			return c.cannotJoin(cmd, "entering a room", err)
 		}
 	}
-	c.rooms.add(m)
-	announced := c.r.rule(g).announces(g.add(m))
-	c.sendJoined(cmd.ID, g.name, announced)
-	g.activate(m, c.sendHeld)
-	if announced {
+	c.sendJoined(cmd.ID, g.name, rule, here.announced, rec)
+	g.activate(m, rec.has, c.sendHeld)
+	if here.announced && (first || rule.AnnouncePer == AnnouncePerConnection) {
 		c.announce(UserJoined, g.name)
 	}
 	return admitted
+}
+
+func (c *conn) cannotJoin(cmd *wire.Command, doing string, err error) judgement {
+	c.r.brokerFailed(doing, err)
+	return c.deny(cmd, wire.Unavailable, "the room cannot be joined now; try again")
+}
+
+// joinAgain answers join_room in a room that the connection is in. It says where
+// the deliveries are, so they wait meanwhile.
+func (c *conn) joinAgain(cur *current, cmd *wire.Command, m *member) judgement {
+	g, rule := m.group, c.r.rule(m.group)
+	at, members := g.again(m)
+	rec, err := c.recovered(cur, cmd, rule, g.name, at)
+	if err != nil {
+		g.activate(m, at, c.sendHeld)
+		c.r.brokerFailed("reading what was missed", err)
+		return c.deny(cmd, wire.Unavailable, "what you missed cannot be read now; try again")
+	}
+	c.sendJoined(cmd.ID, g.name, rule, rule.announces(members), rec)
+	g.activate(m, rec.has, c.sendHeld)
+	return admitted
+}
+
+func (c *conn) enterPresence(room string) (first bool, err error) {
+	ctx, cancel := c.r.brokerCtx()
+	defer cancel()
+	return c.r.broker.Enter(ctx, room, c.occupant())
 }
 
 func (c *conn) occupant() Occupant {
@@ -65,37 +98,49 @@ func (c *conn) occupant() Occupant {
 	return Occupant{Conn: c.id, User: id.User, Info: id.Info}
 }
 
-func (c *conn) sendJoined(id []byte, room string, announced bool) {
-	e := wire.RoomJoined{ID: id, Room: room, Announced: announced}
-	c.reply(96+len(room), func(dst []byte) []byte { return wire.AppendJoined(dst, &e) })
+func (c *conn) sendJoined(id []byte, room string, rule *boundRule, announced bool, rec recovery) {
+	e := wire.RoomJoined{ID: id, Room: room, Announced: announced, Asked: rec.asked, Recovered: rec.recovered, Messages: rec.messages}
+	if rule.keepsHistory() {
+		e.Epoch, e.Offset = rec.has.Epoch, rec.has.Offset
+	}
+	c.reply(128+len(room)+len(e.Epoch)+len(e.Messages), func(dst []byte) []byte { return wire.AppendJoined(dst, &e) })
 }
 
 // leave ends a membership.
-func (c *conn) leave(m *member, cause uint32) { c.leaveWith(m, cause, func() {}) }
+func (c *conn) leave(m *member, cause uint32) { c.leaveWith(m, cause, nil) }
 
-// leaveWith ends a membership, calling told between the end of its deliveries
-// and the announcement of its end.
+// leaveWith ends a membership, calling told, unless it is nil, between the end of its
+// deliveries and the announcement of its end.
 func (c *conn) leaveWith(m *member, cause uint32, told func()) {
 	g := m.group
-	left := g.remove(m)
+	rule := c.r.rule(g)
+	here := g.leave(m, rule)
 	c.rooms.remove(m)
-	told()
-	if m.present {
-		c.leavePresence(g.name)
+	if told != nil {
+		g.settle() // a delivery that has seen m as a member may come still
+		told()
 	}
-	if c.r.rule(g).announces(left + 1) {
+	last := here.alone
+	if m.present {
+		last = c.leavePresence(g.name)
+	}
+	if here.announced && (last || rule.AnnouncePer == AnnouncePerConnection) {
 		c.announce(UserLeft, g.name)
 	}
 	c.r.rooms.release(g)
 	c.observeLeave(g.name, cause)
 }
 
-func (c *conn) leavePresence(room string) {
+// leavePresence reports that the user is not in the room any more, as far as the
+// broker knows.
+func (c *conn) leavePresence(room string) (last bool) {
 	ctx, cancel := c.r.brokerCtx()
 	defer cancel()
-	if err := c.r.broker.Leave(ctx, room, c.occupant()); err != nil {
+	last, err := c.r.broker.Leave(ctx, room, c.occupant())
+	if err != nil {
 		c.r.brokerFailed("leaving a room", err)
 	}
+	return last
 }
 
 // announces reports whether arrivals and departures are announced in a room

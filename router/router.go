@@ -32,16 +32,19 @@ type Router struct {
 	cancel  context.CancelFunc
 
 	// Safe for concurrent use.
-	cur      atomic.Pointer[current]
-	count    *counters
-	rooms    *table
-	users    *table
-	everyone *group
-	addrs    *addrLimiter
-	revoked  revocations
-	slots    atomic.Int64  // connections, those that are still in the handshake included
-	refusing chan struct{} // a place for each connection that is upgraded only to be refused
-	draining atomic.Bool   // set under mu; read without it where that does no harm
+	cur        atomic.Pointer[current]
+	count      *counters
+	rooms      *table
+	users      *table
+	everyone   *group
+	addrs      *addrLimiter
+	revoked    revocations
+	orders     orders
+	reads      historyReads
+	failureLog logPace
+	slots      atomic.Int64  // connections, those that are still in the handshake included
+	refusing   chan struct{} // a place for each connection that is upgraded only to be refused
+	draining   atomic.Bool   // set under mu; read without it where that does no harm
 
 	mu      sync.Mutex
 	running sync.WaitGroup // handshakes and connections; added to under mu and only while not draining
@@ -73,18 +76,22 @@ func New(o Options, g *Generation) (*Router, error) {
 		ids:      messageIDs{prefix: o.NodeID + "-" + randomName() + "-"},
 		born:     time.Now(),
 		count:    newCounters(),
-		rooms:    newTable(o.Broker, false),
-		users:    newTable(o.Broker, true),
+		users:    newTable(o.Broker, true, func(string) Keep { return Keep{} }),
 		everyone: new(group),
 		addrs:    newAddrLimiter(),
 		refusing: make(chan struct{}, maxRefusing),
 	}
 	r.cur.Store(cur)
+	r.rooms = newTable(o.Broker, false, func(room string) Keep { return r.cur.Load().rules.rule(room).History })
+	r.reads.places = make(chan struct{}, maxReads)
+	r.orders.count, r.orders.do = newTally(orderNames), r.obey
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if err := o.Broker.Start(r); err != nil {
+		r.cancel()
+		r.orders.stop()
 		return nil, fmt.Errorf("router: starting the broker: %w", err)
 	}
 	r.engine = socket.NewEngine()
-	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if cur.open {
 		r.warnOpen()
 	}
@@ -173,12 +180,21 @@ func (r *Router) brokerCtx() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.ctx, brokerTime)
 }
 
-// brokerFailed counts and logs a failure of the broker.
+// brokerFailed counts a failure of the broker, and logs one a second: while the broker
+// is away each message is one.
 func (r *Router) brokerFailed(doing string, err error) {
-	r.count.broker.Add(1)
-	if !errors.Is(err, ErrBrokerClosed) && r.ctx.Err() == nil {
-		r.log.Warn("the broker failed", "doing", doing, "error", err)
+	failures := r.count.broker.Add(1)
+	if !errors.Is(err, ErrBrokerClosed) && r.ctx.Err() == nil && r.failureLog.may() {
+		r.log.Warn("the broker failed", "doing", doing, "error", err, "failures", failures)
 	}
+}
+
+// logPace lets one line a second into the log, of what others can cause at will.
+type logPace struct{ last atomic.Int64 } // Unix nanoseconds
+
+func (p *logPace) may() bool {
+	now, last := time.Now().UnixNano(), p.last.Load()
+	return now-last >= int64(time.Second) && p.last.CompareAndSwap(last, now)
 }
 
 // messageIDs makes ids that no other node makes, nor this one after a restart.

@@ -24,7 +24,7 @@ type Stats struct {
 	Lost     map[string]uint64 // sockets given up, by cause: see the Lost constants
 
 	Refreshes map[string]uint64 // answers to refresh: RefreshRenewed, else why not
-	Removed   uint64            // memberships that ended because a refreshed identity has no grant for the room
+	Removed   uint64            // memberships that ended because a refreshed identity has no grant for the room, or by an order
 	Revoked   map[string]uint64 // connections closed by Router.Revoke, by what it named: user, token or tag
 
 	Commands map[string]uint64 // well-formed commands, by type
@@ -44,10 +44,19 @@ type Stats struct {
 	Blocked   uint64            // times that a socket was full and its queue had to wait
 	Floods    uint64            // pauses of connections that sent too many pings, pongs and tiny fragments
 
+	Orders map[string]uint64 // orders of Router.Control that reached this node, by what was done, and why not: see the Order constants
+
 	Verdicts map[string]uint64 // filters' refusals, as hook/action: "message/deny"
 	Retired  uint64            // events judged anew because the filters had been replaced
 	Panics   uint64            // connections ended by a fault of this program
 	Broker   uint64            // calls of the broker that failed
+
+	Recoveries map[string]uint64 // joins with recover, by result: see the Recovery constants
+	Gaps       map[string]uint64 // gaps that connections were told of, by reason: see the Gap constants of package wire
+	Repeated   uint64            // messages that were not published again, for their key was known
+
+	// BrokerEvents are the broker's own counters, if it has any.
+	BrokerEvents map[string]uint64
 }
 
 // Causes in Stats.Refused.
@@ -102,6 +111,14 @@ const (
 	DroppedDiscarded  = "discarded"   // it was queued, and the connection ended before it was written; counted as delivered too
 	DroppedFilter     = "filter"      // a filter's verdict was drop
 	DroppedUnknown    = "unknown"     // a message of a kind that this version does not know
+	DroppedStale      = "stale"       // of a place in the history that the room's members here have been given
+)
+
+// Results in Stats.Recoveries.
+const (
+	RecoveryDone        = "recovered"   // the client has all that it missed
+	RecoveryRefused     = "refused"     // it has not: it is told recovered: false
+	RecoveryUnavailable = "unavailable" // the broker failed; the room was not joined
 )
 
 var (
@@ -117,10 +134,12 @@ var (
 		"target_user", "token", "cursor", "limit", "recover", "since", MalformedOther}
 	errorNames = []string{string(wire.BadRequest), string(wire.Unauthorized), string(wire.Forbidden), string(wire.NotFound), string(wire.Conflict),
 		string(wire.TooLarge), string(wire.Invalid), string(wire.RateLimited), string(wire.Unavailable), string(wire.Unsupported), "filter"}
-	messageNames = []string{"room", "broadcast", "direct", "user_joined", "user_left", "user_connected", "user_disconnected"}
-	droppedNames = []string{DroppedOverflow, DroppedOldest, DroppedKeepLatest, DroppedClosing, DroppedDiscarded, DroppedFilter, DroppedUnknown}
-	slowNames    = []string{"disconnect", "drop_oldest", "keep_latest"}
-	verdictNames = []string{"connect/deny", "connect/drop", "connect/disconnect", "join/deny", "join/drop", "join/disconnect",
+	messageNames  = []string{"room", "broadcast", "direct", "user_joined", "user_left", "user_connected", "user_disconnected", "control", "gap"}
+	gapNames      = []string{wire.GapSlow, wire.GapLost, wire.GapPossible}
+	recoveryNames = []string{RecoveryDone, RecoveryRefused, RecoveryUnavailable}
+	droppedNames  = []string{DroppedOverflow, DroppedOldest, DroppedKeepLatest, DroppedClosing, DroppedDiscarded, DroppedFilter, DroppedUnknown, DroppedStale}
+	slowNames     = []string{"disconnect", "drop_oldest", "keep_latest"}
+	verdictNames  = []string{"connect/deny", "connect/drop", "connect/disconnect", "join/deny", "join/drop", "join/disconnect",
 		"message/deny", "message/drop", "message/disconnect"}
 )
 
@@ -129,11 +148,11 @@ const otherName = "other"
 // counters are a node's counters. They are added to once per command, per
 // publish and per fan-out, never once per receiver.
 type counters struct {
-	accepted, removed, slowed, delivered, retired, panics, broker atomic.Uint64
+	accepted, removed, slowed, delivered, retired, panics, broker, repeated atomic.Uint64
 
 	reasons reasonTally
 
-	refused, closed, refreshes, revoked, commands, malformed, errors, published, received, dropped, slow, verdicts *tally
+	refused, closed, refreshes, revoked, commands, malformed, errors, published, received, dropped, slow, verdicts, recoveries, gaps *tally
 }
 
 func newCounters() *counters {
@@ -150,6 +169,9 @@ func newCounters() *counters {
 		dropped:   newTally(droppedNames),
 		slow:      newTally(slowNames),
 		verdicts:  newTally(verdictNames),
+
+		recoveries: newTally(recoveryNames),
+		gaps:       newTally(gapNames),
 	}
 }
 
@@ -261,9 +283,23 @@ func (r *Router) Stats() Stats {
 		Slow:      c.slow.snapshot(),
 		Blocked:   sockets.Handovers,
 		Floods:    sockets.Floods,
+		Orders:    r.orders.count.snapshot(),
 		Verdicts:  c.verdicts.snapshot(),
 		Retired:   c.retired.Load(),
 		Panics:    c.panics.Load(),
 		Broker:    c.broker.Load(),
+
+		Recoveries:   c.recoveries.snapshot(),
+		Gaps:         c.gaps.snapshot(),
+		Repeated:     c.repeated.Load(),
+		BrokerEvents: r.brokerEvents(),
 	}
+}
+
+// brokerEvents are the broker's counters; nil if it has none.
+func (r *Router) brokerEvents() map[string]uint64 {
+	if b, ok := r.broker.(interface{ Counters() map[string]uint64 }); ok {
+		return b.Counters()
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/router"
+	"sluice/router/membroker"
 )
 
 func TestStatsCountWhatHappens(t *testing.T) {
@@ -60,6 +61,7 @@ func TestEveryCounterIsThereFromTheStart(t *testing.T) {
 	for name, m := range map[string]map[string]uint64{
 		"refused": s.Refused, "closed": s.Closed, "commands": s.Commands, "malformed": s.Malformed, "errors": s.Errors,
 		"published": s.Published, "received": s.Received, "dropped": s.Dropped, "lost": s.Lost, "slow": s.Slow, "verdicts": s.Verdicts,
+		"recoveries": s.Recoveries, "gaps": s.Gaps,
 	} {
 		if len(m) == 0 {
 			t.Errorf("%s is empty", name)
@@ -86,8 +88,38 @@ func TestAClientThatTakesNothingIsCountedWithWhatItLost(t *testing.T) {
 	stuck(t, n, "r")
 	flood(t, u, "r", func() bool { return n.Stats().Lost[router.LostWriteTimeout] == 1 })
 	eventually(t, "its connection has ended", func() bool { return n.Stats().Connections == 1 })
-	if s := n.Stats(); s.Blocked == 0 || s.Dropped[router.DroppedDiscarded] == 0 {
-		t.Errorf("blocked %d, dropped %v", s.Blocked, s.Dropped)
+	if s := n.Stats(); s.Blocked == 0 || s.Dropped[router.DroppedDiscarded] == 0 || s.Gaps["slow"] == 0 {
+		t.Errorf("blocked %d, dropped %v, gaps %v", s.Blocked, s.Dropped, s.Gaps)
+	}
+}
+
+// counting is a broker that counts what happens to it.
+type counting struct{ router.Broker }
+
+func (counting) Counters() map[string]uint64 { return map[string]uint64{"redis_away": 3} }
+
+func TestTheBrokersOwnCountersAreShown(t *testing.T) {
+	if events := startNodeWith(t, &broker{}, membroker.New()).Stats().BrokerEvents; events != nil {
+		t.Errorf("a broker without counters has %v", events)
+	}
+	inner := membroker.New()
+	t.Cleanup(func() { inner.Close() })
+	if events := startNodeOn(t, counting{inner}).Stats().BrokerEvents; events["redis_away"] != 3 {
+		t.Errorf("got %v", events)
+	}
+}
+
+type digested struct{ *filters }
+
+func (digested) Digest() string { return "d1" }
+
+func TestANodeTellsTheOthersWhichFiltersItHas(t *testing.T) {
+	n := startNode(t, withFilters(digested{newFilters()}), func(_ *router.Options, g *router.Generation) { g.Number = 7 })
+	if d := n.Describe(); d.Filters != "d1" || d.Generation != 7 || d.ID == "" {
+		t.Errorf("got %+v", d)
+	}
+	if d := startNode(t, withFilters(newFilters())).Describe(); d.Filters != "" {
+		t.Errorf("got %+v", d)
 	}
 }
 

@@ -23,6 +23,7 @@ func TestValidFramesAreDecodedWithoutAllocating(t *testing.T) {
 		"not ASCII":     `{"type":"direct_message","target_user":"Анна","content":"Привет, мир 😀"}`,
 		"deep":          `{"type":"chat","content":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}`,
 		"recover":       `{"type":"join_room","room":"r","recover":{"epoch":"\u0065","offset":17}}`,
+		"history":       `{"type":"history","room":"r","limit":1,"since":{"epoch":"\u0065","offset":17},"cursor":"\u0061"}`,
 		"presence":      `{"type":"presence","room":"r","limit":1000,"cursor":"` + strings.Repeat(`\u0061`, 1024) + `"}`,
 		"token":         `{"type":"refresh","token":"a\/b` + strings.Repeat("c", 2000) + `"}`,
 		"unknown":       `{"type":"ping","x":{"y":[1,2,{"z":null}]},"\u0078":1}`,
@@ -56,6 +57,9 @@ func TestEventsAreAppendedWithoutAllocating(t *testing.T) {
 	ack := &Acknowledgement{ID: raw, MessageID: "m", Offset: 1, Epoch: "e"}
 	joined := &RoomJoined{ID: raw, Room: "r", Epoch: "e", Offset: 1, Announced: true}
 	page := &PresencePage{ID: raw, Room: "r", Total: 1, Users: []Occupant{{UserID: "ann", Info: raw, Connections: 1}}, Cursor: "c"}
+	gap := &Gap{Room: "r", Reason: GapLost, Epoch: "e", Offset: 1}
+	message := &HistoryMessage{From: "ann", Info: raw, Content: raw, MessageID: "m", Offset: 1, Time: 1}
+	history := &HistoryPage{ID: raw, Room: "r", Epoch: "e", Messages: raw, More: true, Cursor: "c", Since: true}
 	refusal := &Refusal{ID: raw, Code: Invalid, Reason: "why", Filter: "f", RetryAfterMS: 1}
 	if allocations := testing.AllocsPerRun(100, func() {
 		b := AppendWelcome(buffer, welcome)
@@ -65,7 +69,9 @@ func TestEventsAreAppendedWithoutAllocating(t *testing.T) {
 		b = AppendLeft(b, raw, "r", "why")
 		b = AppendUserEvent(b, "user_joined", "ann", raw, "r")
 		b = AppendPresence(b, page)
-		b = AppendGap(b, "r", "e", 1)
+		b = AppendGap(b, gap)
+		b = AppendHistory(b, history)
+		b = AppendHistoryMessage(b, message)
 		b = AppendError(b, refusal)
 		b = AppendPing(b)
 		AppendPong(b, raw)

@@ -56,6 +56,10 @@ func TestEachCommandIsReadWithItsFields(t *testing.T) {
 			`{"type":"history","room":"lobby","limit":1000,"since":{"offset":0,"epoch":"x7","more":[]}}`,
 			Command{Type: History, Room: []byte("lobby"), Limit: 1000, HasSince: true, Since: Position{Epoch: []byte("x7")}},
 		},
+		"older history": {
+			`{"type":"history","room":"lobby","cursor":"17.x7"}`,
+			Command{Type: History, Room: []byte("lobby"), Cursor: []byte("17.x7")},
+		},
 		"refresh": {
 			`{"type":"refresh","token":"e30.e30.c2ln"}`,
 			Command{Type: Refresh, Token: []byte("e30.e30.c2ln")},

@@ -148,6 +148,7 @@ func TestEveryCommandIsDocumentedWithItsFieldsAndAnExample(t *testing.T) {
 func leastAndMost() map[string][2][]byte {
 	raw := []byte(`{"name":"x"}`)
 	id := []byte(`"id"`)
+	message := AppendHistoryMessage(nil, &HistoryMessage{Info: raw, Content: raw})
 	events := map[string][2][]byte{
 		"welcome":   {AppendWelcome(nil, &Welcome{}), AppendWelcome(nil, &Welcome{ExpiresAt: 1})},
 		"refreshed": {AppendRefreshed(nil, &Refreshed{}), AppendRefreshed(nil, &Refreshed{ID: id, ExpiresAt: 1})},
@@ -155,11 +156,13 @@ func leastAndMost() map[string][2][]byte {
 			AppendDelivery(nil, &Delivery{Content: raw, Info: raw, Room: "r", Offset: 1, Direct: true})},
 		"ack": {AppendAck(nil, &Acknowledgement{ID: id}), AppendAck(nil, &Acknowledgement{ID: id, Offset: 1, Epoch: "e"})},
 		"joined": {AppendJoined(nil, &RoomJoined{}),
-			AppendJoined(nil, &RoomJoined{ID: id, Epoch: "e"})},
+			AppendJoined(nil, &RoomJoined{ID: id, Epoch: "e", Asked: true, Recovered: true, Messages: message})},
+		"history": {AppendHistory(nil, &HistoryPage{}),
+			AppendHistory(nil, &HistoryPage{ID: id, Epoch: "e", Messages: message, Cursor: "c", Since: true})},
 		"left": {AppendLeft(nil, nil, "r", ""), AppendLeft(nil, id, "r", "why")},
 		"presence": {AppendPresence(nil, &PresencePage{}),
 			AppendPresence(nil, &PresencePage{ID: id, Cursor: "c"})},
-		"gap": {AppendGap(nil, "r", "", 0), AppendGap(nil, "r", "e", 1)},
+		"gap": {AppendGap(nil, &Gap{}), AppendGap(nil, &Gap{Room: "r", Epoch: "e"})},
 		"error": {AppendError(nil, &Refusal{}),
 			AppendError(nil, &Refusal{ID: id, Filter: "f", RetryAfterMS: 1})},
 		"ping": {AppendPing(nil), AppendPing(nil)},

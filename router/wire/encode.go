@@ -67,21 +67,22 @@ func AppendAck(dst []byte, e *Acknowledgement) []byte {
 	return append(dst, '}')
 }
 
-// AppendJoined appends joined. With an epoch the offset is there too, 0
-// included: nothing was said in the room yet.
+// AppendJoined appends joined.
 func AppendJoined(dst []byte, e *RoomJoined) []byte {
 	dst = append(dst, `{"event":"joined"`...)
 	dst = appendRaw(dst, `,"id":`, e.ID)
 	dst = append(dst, `,"room":`...)
 	dst = appendString(dst, e.Room)
-	if e.Epoch != "" {
-		dst = append(dst, `,"epoch":`...)
-		dst = appendString(dst, e.Epoch)
-		dst = append(dst, `,"offset":`...)
-		dst = strconv.AppendUint(dst, e.Offset, 10)
-	}
+	dst = appendPosition(dst, e.Epoch, e.Offset)
 	dst = append(dst, `,"announced":`...)
 	dst = strconv.AppendBool(dst, e.Announced)
+	if e.Asked {
+		dst = append(dst, `,"recovered":`...)
+		dst = strconv.AppendBool(dst, e.Recovered)
+		if e.Recovered {
+			dst = appendMessages(dst, e.Messages)
+		}
+	}
 	return append(dst, '}')
 }
 
@@ -136,12 +137,57 @@ func AppendPresence(dst []byte, e *PresencePage) []byte {
 	return append(dst, '}')
 }
 
-// AppendGap appends gap; epoch "" and offset 0 are absent.
-func AppendGap(dst []byte, room, epoch string, offset uint64) []byte {
-	dst = append(dst, `{"event":"gap","room":`...)
-	dst = appendString(dst, room)
-	dst = appendOptional(dst, `,"epoch":`, epoch)
-	dst = appendOffset(dst, offset)
+// AppendHistory appends history.
+func AppendHistory(dst []byte, e *HistoryPage) []byte {
+	dst = append(dst, `{"event":"history"`...)
+	dst = appendRaw(dst, `,"id":`, e.ID)
+	dst = append(dst, `,"room":`...)
+	dst = appendString(dst, e.Room)
+	dst = appendPosition(dst, e.Epoch, e.Offset)
+	dst = appendMessages(dst, e.Messages)
+	dst = append(dst, `,"more":`...)
+	dst = strconv.AppendBool(dst, e.More)
+	dst = appendOptional(dst, `,"cursor":`, e.Cursor)
+	if e.Since {
+		dst = append(dst, `,"gapless":`...)
+		dst = strconv.AppendBool(dst, e.Gapless)
+	}
+	return append(dst, '}')
+}
+
+// AppendHistoryMessage appends a message to what the field messages of joined and
+// history holds: messages with commas between.
+func AppendHistoryMessage(dst []byte, m *HistoryMessage) []byte {
+	if len(dst) > 0 {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `{"from":`...)
+	dst = appendString(dst, m.From)
+	dst = appendRaw(dst, `,"info":`, m.Info)
+	dst = append(dst, `,"message_id":`...)
+	dst = appendString(dst, m.MessageID)
+	dst = append(dst, `,"content":`...)
+	dst = append(dst, m.Content...)
+	dst = append(dst, `,"offset":`...)
+	dst = strconv.AppendUint(dst, m.Offset, 10)
+	dst = append(dst, `,"time":`...)
+	dst = strconv.AppendInt(dst, m.Time, 10)
+	return append(dst, '}')
+}
+
+func appendMessages(dst, messages []byte) []byte {
+	dst = append(dst, `,"messages":[`...)
+	dst = append(dst, messages...)
+	return append(dst, ']')
+}
+
+// AppendGap appends gap.
+func AppendGap(dst []byte, e *Gap) []byte {
+	dst = append(dst, `{"event":"gap"`...)
+	dst = appendOptional(dst, `,"room":`, e.Room)
+	dst = append(dst, `,"reason":`...)
+	dst = appendString(dst, e.Reason)
+	dst = appendPosition(dst, e.Epoch, e.Offset)
 	return append(dst, '}')
 }
 
@@ -194,6 +240,18 @@ func appendOffset(dst []byte, offset uint64) []byte {
 	if offset == 0 {
 		return dst
 	}
+	dst = append(dst, `,"offset":`...)
+	return strconv.AppendUint(dst, offset, 10)
+}
+
+// appendPosition appends a place in a history, unless there is none. With an epoch
+// the offset is there too, 0 included: nothing has been said in the room yet.
+func appendPosition(dst []byte, epoch string, offset uint64) []byte {
+	if epoch == "" {
+		return dst
+	}
+	dst = append(dst, `,"epoch":`...)
+	dst = appendString(dst, epoch)
 	dst = append(dst, `,"offset":`...)
 	return strconv.AppendUint(dst, offset, 10)
 }

@@ -64,6 +64,33 @@ func TestEachEventHasExactlyItsFieldsInOrder(t *testing.T) {
 			AppendJoined(nil, &RoomJoined{ID: []byte(`1`), Room: "r", Epoch: "e", Announced: true}),
 			`{"event":"joined","id":1,"room":"r","epoch":"e","offset":0,"announced":true}`,
 		},
+		{
+			AppendJoined(nil, &RoomJoined{Room: "r", Epoch: "e", Offset: 4, Asked: true, Recovered: true}),
+			`{"event":"joined","room":"r","epoch":"e","offset":4,"announced":false,"recovered":true,"messages":[]}`,
+		},
+		{
+			AppendJoined(nil, &RoomJoined{Room: "r", Epoch: "e", Offset: 4, Asked: true, Messages: kept(1)}),
+			`{"event":"joined","room":"r","epoch":"e","offset":4,"announced":false,"recovered":false}`,
+		},
+		{
+			AppendJoined(nil, &RoomJoined{Room: "r", Epoch: "e", Offset: 4, Asked: true, Recovered: true, Messages: kept(2)}),
+			`{"event":"joined","room":"r","epoch":"e","offset":4,"announced":false,"recovered":true,"messages":[` +
+				`{"from":"ann","info":{"name":"Ann"},"message_id":"m1","content":"hi","offset":3,"time":1700000000123},` +
+				`{"from":"bob","message_id":"m2","content":null,"offset":4,"time":0}]}`,
+		},
+		{
+			AppendHistory(nil, &HistoryPage{Room: "r", Offset: 3, Gapless: true}),
+			`{"event":"history","room":"r","messages":[],"more":false}`,
+		},
+		{
+			AppendHistory(nil, &HistoryPage{ID: []byte(`1`), Room: "r", Epoch: "e", Offset: 4, Messages: kept(1), More: true, Cursor: "3.e"}),
+			`{"event":"history","id":1,"room":"r","epoch":"e","offset":4,"messages":[` +
+				`{"from":"ann","info":{"name":"Ann"},"message_id":"m1","content":"hi","offset":3,"time":1700000000123}],"more":true,"cursor":"3.e"}`,
+		},
+		{
+			AppendHistory(nil, &HistoryPage{Room: "r", Epoch: "e", Since: true}),
+			`{"event":"history","room":"r","epoch":"e","offset":0,"messages":[],"more":false,"gapless":false}`,
+		},
 		{AppendLeft(nil, nil, "r", ""), `{"event":"left","room":"r"}`},
 		{AppendLeft(nil, []byte(`1`), "r", "removed"), `{"event":"left","id":1,"room":"r","reason":"removed"}`},
 		{
@@ -76,8 +103,8 @@ func TestEachEventHasExactlyItsFieldsInOrder(t *testing.T) {
 			`{"event":"presence","id":1,"room":"r","total":3,"users":[` +
 				`{"user_id":"ann","info":{"name":"Ann"},"connections":2},{"user_id":"bob","connections":1}],"cursor":"c"}`,
 		},
-		{AppendGap(nil, "r", "", 0), `{"event":"gap","room":"r"}`},
-		{AppendGap(nil, "r", "e", 9), `{"event":"gap","room":"r","epoch":"e","offset":9}`},
+		{AppendGap(nil, &Gap{Reason: GapPossible, Offset: 1}), `{"event":"gap","reason":"possible_gap"}`},
+		{AppendGap(nil, &Gap{Room: "r", Reason: GapLost, Epoch: "e", Offset: 9}), `{"event":"gap","room":"r","reason":"lost","epoch":"e","offset":9}`},
 		{
 			AppendError(nil, &Refusal{Code: BadRequest, Reason: "room: must not be empty"}),
 			`{"event":"error","code":"bad_request","reason":"room: must not be empty"}`,
@@ -97,6 +124,17 @@ func TestEachEventHasExactlyItsFieldsInOrder(t *testing.T) {
 			t.Errorf("not JSON: %s", test.got)
 		}
 	}
+}
+
+// kept are the first n of two messages of a history.
+func kept(n int) (messages []byte) {
+	for _, m := range []HistoryMessage{
+		{From: "ann", Info: []byte(`{"name":"Ann"}`), Content: []byte(`"hi"`), MessageID: "m1", Offset: 3, Time: 1700000000123},
+		{From: "bob", Content: []byte(`null`), MessageID: "m2", Offset: 4},
+	}[:n] {
+		messages = AppendHistoryMessage(messages, &m)
+	}
+	return messages
 }
 
 func TestTextsAreEscapedAsFarAsJSONAsksForItAndNoFurther(t *testing.T) {

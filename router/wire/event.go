@@ -41,6 +41,51 @@ type RoomJoined struct {
 	Epoch     string // "": absent
 	Offset    uint64 // absent without an epoch
 	Announced bool   // whether user_joined and user_left are sent in this room
+
+	// Asked says that the command had recover: Recovered is its answer, and then
+	// Messages are what was missed, as AppendHistoryMessage writes them; nil: nothing.
+	Asked     bool
+	Recovered bool
+	Messages  []byte
+}
+
+// HistoryMessage is a message of a room's history, as joined and history show it.
+type HistoryMessage struct {
+	From      string
+	Info      []byte // raw JSON; nil: absent
+	Content   []byte // raw JSON
+	MessageID string
+	Offset    uint64
+	Time      int64 // Unix milliseconds when it was accepted
+}
+
+// HistoryPage answers history.
+type HistoryPage struct {
+	ID       []byte // raw JSON token; nil: absent
+	Room     string
+	Epoch    string // "": absent, and so is the offset
+	Offset   uint64 // of the room's newest message
+	Messages []byte // as AppendHistoryMessage writes them; nil: none
+	More     bool
+	Cursor   string // for the page before; "": absent
+
+	Since   bool // the command had since: Gapless is part of the answer
+	Gapless bool
+}
+
+// Reasons of a gap.
+const (
+	GapSlow     = "slow"         // this connection's queue was full
+	GapLost     = "lost"         // the broker cannot get messages of the room's history any more
+	GapPossible = "possible_gap" // the broker was interrupted, and cannot know
+)
+
+// Gap says that messages may be missing.
+type Gap struct {
+	Room   string // "": absent; direct messages or those to everyone are meant
+	Reason string
+	Epoch  string // "": absent, and so is the offset
+	Offset uint64 // deliveries go on behind it
 }
 
 // Occupant is one user of a room in a presence answer.

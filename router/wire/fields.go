@@ -118,7 +118,7 @@ var shapes = [...]struct{ required, optional fieldSet }{
 	Chat:          {setOf(fieldContent), setOf(fieldRoom, fieldKey)},
 	DirectMessage: {setOf(fieldTargetUser, fieldContent), setOf(fieldKey)},
 	Presence:      {setOf(fieldRoom), setOf(fieldLimit, fieldCursor)},
-	History:       {setOf(fieldRoom), setOf(fieldLimit, fieldSince)},
+	History:       {setOf(fieldRoom), setOf(fieldLimit, fieldSince, fieldCursor)},
 	Refresh:       {setOf(fieldToken), 0},
 	Ping:          {},
 	Pong:          {},

@@ -37,20 +37,37 @@ func FuzzEventsComeBackAsTheyWereWritten(f *testing.F) {
 		same(t, AppendLeft(nil, content, user, text),
 			fields{"event": "left", "room": user},
 			fields{"id": content, "reason": text})
-		same(t, AppendGap(nil, user, room, offset),
-			fields{"event": "gap", "room": user},
-			fields{"epoch": room, "offset": offset})
+		gap := fields{"event": "gap", "reason": text}
+		if room != "" {
+			gap["epoch"], gap["offset"] = room, offset
+		}
+		same(t, AppendGap(nil, &Gap{Room: user, Reason: text, Epoch: room, Offset: offset}), gap, fields{"room": user})
 		same(t, AppendError(nil, &Refusal{ID: content, Code: Code(room), Reason: user, Filter: text, RetryAfterMS: number}),
 			fields{"event": "error", "code": room, "reason": user},
 			fields{"id": content, "filter": text, "retry_after_ms": number})
 		same(t, AppendPong(nil, content), fields{"event": "pong"}, fields{"id": content})
 
-		joined := fields{"event": "joined", "room": user, "announced": flag}
+		var messages []byte
+		for range 2 {
+			messages = AppendHistoryMessage(messages, &HistoryMessage{From: user, Info: content, Content: body, MessageID: text, Offset: offset, Time: number})
+		}
+		message := fields{"from": user, "content": body, "message_id": text, "offset": offset, "time": number}
+		if content != nil {
+			message["info"] = content
+		}
+		joined := fields{"event": "joined", "room": user, "announced": flag, "recovered": flag}
+		history := fields{"event": "history", "room": user, "messages": []fields{message, message}, "more": flag, "gapless": flag}
 		if room != "" {
 			joined["epoch"], joined["offset"] = room, offset
+			history["epoch"], history["offset"] = room, offset
 		}
-		same(t, AppendJoined(nil, &RoomJoined{ID: content, Room: user, Epoch: room, Offset: offset, Announced: flag}),
+		if flag {
+			joined["messages"] = []fields{message, message}
+		}
+		same(t, AppendJoined(nil, &RoomJoined{ID: content, Room: user, Epoch: room, Offset: offset, Announced: flag, Asked: true, Recovered: flag, Messages: messages}),
 			joined, fields{"id": content})
+		same(t, AppendHistory(nil, &HistoryPage{ID: content, Room: user, Epoch: room, Offset: offset, Messages: messages, More: flag, Cursor: text, Since: true, Gapless: flag}),
+			history, fields{"id": content, "cursor": text})
 
 		event := fields{"event": text, "user_id": user}
 		if room != "" {

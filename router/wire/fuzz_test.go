@@ -99,7 +99,7 @@ func FuzzAnythingAClientMayWriteIsAccepted(f *testing.F) {
 			{"type": "chat", "content": map[string]any{content: []any{content}}},
 			{"type": "direct_message", "target_user": user, "content": limit, "key": key},
 			{"type": "presence", "room": room, "limit": limit, "cursor": key},
-			{"type": "history", "room": room, "limit": limit, "since": position},
+			{"type": "history", "room": room, "limit": limit, "since": position, "cursor": key},
 			{"type": "refresh", "token": key},
 		} {
 			fields["id"] = id

@@ -131,7 +131,7 @@ func reference(frame []byte) (c Command, refused string, id []byte) {
 		c.Type, c.Room, c.Limit, c.Cursor = Presence, name("room"), limit(), text("cursor", MaxCursor)
 	case "history":
 		needs("room")
-		c.Type, c.Room, c.Limit = History, name("room"), limit()
+		c.Type, c.Room, c.Limit, c.Cursor = History, name("room"), limit(), text("cursor", MaxCursor)
 		c.Since, c.HasSince = position("since")
 	case "refresh":
 		needs("token")
