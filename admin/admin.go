@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"sluice/router"
@@ -43,23 +44,59 @@ func Handler(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = o.Router.Health
 	}
-	born := time.Now()
 	mux := http.NewServeMux()
-	mux.Handle("/healthz", reading(Liveness()))
-	mux.Handle("/readyz", reading(Readiness(o.Ready)))
-	mux.Handle("/stats", reading(authorized(o.Token, o.stats(born))))
-	mux.Handle("/metrics", reading(authorized(o.Token, o.metrics())))
-	there := "there are /healthz, /readyz, /stats and /metrics"
-	if o.Reloader != nil {
-		mux.Handle("/api/filters", authorized(o.Token, reading(o.filters())))
-		mux.Handle("/api/reload", authorized(o.Token, o.reload()))
-		mux.Handle("/api/rollback", authorized(o.Token, o.rollback()))
-		there = "there are /healthz, /readyz, /stats, /metrics, /api/filters, /api/reload and /api/rollback"
+	var there []string
+	for _, route := range o.routes(time.Now()) {
+		handler := route.handler
+		if route.method == http.MethodPost {
+			handler = changing(handler)
+		} else {
+			handler = reading(handler)
+		}
+		if !route.public {
+			handler = authorized(o.Token, handler)
+		}
+		mux.Handle(route.path, handler)
+		there = append(there, route.path)
 	}
-	mux.Handle("/", reading(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "not_found", there)
-	})))
+	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "not_found", "there are "+strings.Join(there, ", "))
+	}))
 	return guard(o.Loopback, mux)
+}
+
+// route is one path of the listener, which openapi.json describes. GET includes HEAD.
+type route struct {
+	method, path string
+	public       bool // without the token
+	handler      http.Handler
+}
+
+func (o Options) routes(born time.Time) []route {
+	counts := newAPICounts()
+	all := []route{
+		{http.MethodGet, "/healthz", true, Liveness()},
+		{http.MethodGet, "/readyz", true, Readiness(o.Ready)},
+		{http.MethodGet, "/stats", false, o.stats(born, counts)},
+		{http.MethodGet, "/metrics", false, o.metrics(counts)},
+		{http.MethodGet, "/api/openapi.json", true, openAPI()},
+	}
+	for i := range operations {
+		op := &operations[i]
+		method := http.MethodPost
+		if op.reads {
+			method = http.MethodGet
+		}
+		all = append(all, route{method, "/api/" + op.name, false, o.serveOperation(op, counts)})
+	}
+	all = append(all, route{http.MethodPost, "/api/batch", false, o.batch(counts)})
+	if o.Reloader != nil {
+		all = append(all,
+			route{http.MethodGet, "/api/filters", false, o.filters()},
+			route{http.MethodPost, "/api/reload", false, o.reload()},
+			route{http.MethodPost, "/api/rollback", false, o.rollback()})
+	}
+	return all
 }
 
 // refuse answers with an error, in the form that clients of the node know.
@@ -71,14 +108,19 @@ func refuse(w http.ResponseWriter, status int, code, reason string) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		// Only values of this package come here, and they all have a JSON form.
-		panic("admin: " + err.Error())
-	}
+	body := mustMarshal(v)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	// A client that has gone needs no answer.
 	_, _ = w.Write(append(body, '\n'))
+}
+
+// mustMarshal is the JSON of a value of this package, which has one.
+func mustMarshal(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("admin: " + err.Error())
+	}
+	return body
 }

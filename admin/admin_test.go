@@ -108,7 +108,7 @@ func TestEveryCounterOfTheRouterIsShown(t *testing.T) {
 		if !ok {
 			continue
 		}
-		name := strings.ToLower(fields.Field(i).Name)
+		name := strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(fields.Field(i).Name, "${1}_$2"))
 		shown, _ := stats[name].(map[string]any)
 		if len(shown) != len(m) || len(m) == 0 && name != "reasons" {
 			t.Errorf("%s: /stats shows %d of %d", name, len(shown), len(m))

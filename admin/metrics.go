@@ -16,7 +16,7 @@ import (
 const maxScrapes = 4
 
 // metrics serves the counters to Prometheus.
-func (o Options) metrics() http.Handler {
+func (o Options) metrics(requests *apiCounts) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -24,6 +24,7 @@ func (o Options) metrics() http.Handler {
 		&nodeCollector{o.Router, o.Version},
 		&filterCollector{o.Router},
 		&sourceCollector{o.Router},
+		requests,
 	)
 	if o.Reloader != nil {
 		registry.MustRegister(reloadCollector{o.Reloader})
@@ -74,7 +75,7 @@ var singles = []single{
 	gauge("rooms", "Rooms with a member on this node.", func(s *router.Stats) float64 { return float64(s.Rooms) }),
 	gauge("generation", "Number of the configuration in force.", func(s *router.Stats) float64 { return float64(s.Generation) }),
 	counter("connections_accepted_total", "Connections that were admitted.", func(s *router.Stats) uint64 { return s.Accepted }),
-	counter("memberships_removed_total", "Memberships ended by a refreshed identity without a grant for the room.", func(s *router.Stats) uint64 { return s.Removed }),
+	counter("memberships_removed_total", "Memberships ended by a refreshed identity without a grant for the room, or by an order.", func(s *router.Stats) uint64 { return s.Removed }),
 	counter("commands_slowed_total", "Commands that waited for limits.commands_per_second.", func(s *router.Stats) uint64 { return s.Slowed }),
 	counter("events_delivered_total", "Events queued for connections.", func(s *router.Stats) uint64 { return s.Delivered }),
 	counter("sockets_blocked_total", "Times that a socket was full and its queue had to wait.", func(s *router.Stats) uint64 { return s.Blocked }),
@@ -82,6 +83,7 @@ var singles = []single{
 	counter("events_rejudged_total", "Events judged anew because the filters had been replaced.", func(s *router.Stats) uint64 { return s.Retired }),
 	counter("panics_total", "Connections ended by a fault of this program.", func(s *router.Stats) uint64 { return s.Panics }),
 	counter("broker_failures_total", "Calls of the broker that failed.", func(s *router.Stats) uint64 { return s.Broker }),
+	counter("messages_repeated_total", "Messages that were not published again, for their idempotency key was known.", func(s *router.Stats) uint64 { return s.Repeated }),
 }
 
 var families = []family{
@@ -99,6 +101,10 @@ var families = []family{
 	counters("dropped_total", "Events and messages that were not delivered, by reason.", func(s *router.Stats) map[string]uint64 { return s.Dropped }, "reason"),
 	counters("slow_consumers_total", "Full queues, by the policy applied.", func(s *router.Stats) map[string]uint64 { return s.Slow }, "policy"),
 	counters("verdicts_total", "Refusals of the chain of filters.", func(s *router.Stats) map[string]uint64 { return s.Verdicts }, "hook", "action"),
+	counters("recoveries_total", "Joins that asked for what was missed, by result.", func(s *router.Stats) map[string]uint64 { return s.Recoveries }, "result"),
+	counters("gaps_total", "Gaps that connections were told of, by reason.", func(s *router.Stats) map[string]uint64 { return s.Gaps }, "reason"),
+	counters("broker_events_total", "What happened within the broker, by event.", func(s *router.Stats) map[string]uint64 { return s.BrokerEvents }, "event"),
+	counters("orders_total", "Orders between nodes that reached this one, by what was done, and why not.", func(s *router.Stats) map[string]uint64 { return s.Orders }, "order"),
 }
 
 // Describe implements prometheus.Collector.

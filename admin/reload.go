@@ -2,15 +2,15 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/router"
 )
 
 // Reloader replaces the node's generation. Its methods are safe for concurrent
@@ -88,48 +88,61 @@ type ReloadFailure struct {
 const (
 	maxReloadBody = 4 << 10 // bytes
 	maxWhy        = 500     // bytes
+
+	reloadTime = 2 * time.Minute // for the answer: a reload may fetch keys and filters
 )
 
 // reload answers POST /api/reload.
 func (o Options) reload() http.Handler {
-	return changing(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body struct{}
-		if readBody(w, r, &body, "empty or {}") {
-			generation, err := o.Reloader.Reload(r.Context(), "api")
-			answerGeneration(w, generation, err)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var everywhere bool
+		if !readBody(w, r, field{"everywhere", &everywhere, false}) {
+			return
 		}
-	}))
+		if everywhere {
+			answer, p := order(r.Context(), o.Router, router.Control{Do: router.ControlReload})
+			if p != nil {
+				p.write(w)
+				return
+			}
+			writeJSON(w, http.StatusOK, answer)
+			return
+		}
+		// The listener's own deadline is for short requests.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(reloadTime))
+		generation, err := o.Reloader.Reload(r.Context(), "api")
+		answerGeneration(w, generation, err)
+	})
 }
 
 // rollback answers POST /api/rollback.
 func (o Options) rollback() http.Handler {
-	return changing(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body struct {
-			Why  string `json:"why"`
-			From uint64 `json:"from"`
-		}
-		if !readBody(w, r, &body, `empty, or an object with why (text) and from (the generation to leave)`) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var why maybeEmpty
+		var from uint64
+		if !readBody(w, r, field{"why", &why, false}, field{"from", &from, false}) {
 			return
 		}
-		if len(body.Why) > maxWhy {
+		if len(why) > maxWhy {
 			refuse(w, http.StatusBadRequest, "bad_request", fmt.Sprintf("why has more than %d bytes", maxWhy))
 			return
 		}
-		generation, err := o.Reloader.Rollback(r.Context(), Rollback{Trigger: "api", Why: body.Why, From: body.From})
+		generation, err := o.Reloader.Rollback(r.Context(), Rollback{Trigger: "api", Why: string(why), From: from})
 		answerGeneration(w, generation, err)
-	}))
+	})
 }
 
 // readBody decodes a body, which may be empty. It answers and returns false if
 // it is something else.
-func readBody(w http.ResponseWriter, r *http.Request, body any, form string) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxReloadBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(body); err != nil && !errors.Is(err, io.EOF) {
-		refuse(w, http.StatusBadRequest, "bad_request", "the body must be "+form+": "+err.Error())
-		return false
+func readBody(w http.ResponseWriter, r *http.Request, fields ...field) bool {
+	raw, p := readAll(w, r, maxReloadBody)
+	if p == nil && len(raw) > 0 {
+		p = decodeObject(raw, fields)
 	}
-	return true
+	if p != nil {
+		p.write(w)
+	}
+	return p == nil
 }
 
 func answerGeneration(w http.ResponseWriter, generation uint64, err error) {

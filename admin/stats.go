@@ -53,10 +53,19 @@ type nodeStats struct {
 	Panics    uint64            `json:"panics"`
 	Broker    uint64            `json:"broker_failures"`
 
+	Orders map[string]uint64 `json:"orders"`
+
+	Recoveries   map[string]uint64 `json:"recoveries"`
+	Gaps         map[string]uint64 `json:"gaps"`
+	Repeated     uint64            `json:"repeated"`
+	BrokerEvents map[string]uint64 `json:"broker_events,omitempty"` // if the broker counts any
+
+	API map[string]map[string]uint64 `json:"api"` // by operation and code
+
 	Filters []filterStats `json:"filters"`
 }
 
-func (o Options) stats(born time.Time) http.Handler {
+func (o Options) stats(born time.Time, requests *apiCounts) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s := o.Router.Stats()
 		writeJSON(w, http.StatusOK, nodeStats{
@@ -88,6 +97,12 @@ func (o Options) stats(born time.Time) http.Handler {
 			Rejudged:      s.Retired,
 			Panics:        s.Panics,
 			Broker:        s.Broker,
+			Orders:        s.Orders,
+			Recoveries:    s.Recoveries,
+			Gaps:          s.Gaps,
+			Repeated:      s.Repeated,
+			BrokerEvents:  s.BrokerEvents,
+			API:           requests.snapshot(),
 			Filters:       filterAnswers(o.Router),
 		})
 	})
