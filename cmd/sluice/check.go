@@ -12,7 +12,7 @@ import (
 )
 
 // runCheck loads all that serve would, and prints what it found.
-func runCheck(ctx context.Context, from sources, stdout, stderr io.Writer) error {
+func runCheck(ctx context.Context, from sources, connect bool, stdout, stderr io.Writer) error {
 	l, err := load(from)
 	if err != nil {
 		return err
@@ -27,7 +27,12 @@ func runCheck(ctx context.Context, from sources, stdout, stderr io.Writer) error
 		return err
 	}
 	defer retire(g)
-	fmt.Fprint(stdout, l.summary(g))
+	if connect {
+		if err := l.connectRedis(ctx, warnings(stderr)); err != nil {
+			return err
+		}
+	}
+	fmt.Fprint(stdout, l.summary(g, connect))
 	return nil
 }
 
@@ -42,7 +47,7 @@ func warnings(w io.Writer) *slog.Logger {
 }
 
 // summary is what check says of a configuration that is right.
-func (l *loaded) summary(g *router.Generation) string {
+func (l *loaded) summary(g *router.Generation, connected bool) string {
 	name, admin := l.File, l.Admin.Listen
 	if name == "" {
 		name = "the built-in defaults"
@@ -51,8 +56,8 @@ func (l *loaded) summary(g *router.Generation) string {
 		admin = "off"
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "OK: %s\n  listen   %s\n  admin    %s\n  rooms    %s\n  filters  %s\n",
-		name, l.Listen, admin, count(len(l.Rooms), "rule"), count(len(l.Filters), "filter"))
+	fmt.Fprintf(&out, "OK: %s\n  listen   %s\n  admin    %s\n  broker   %s\n  rooms    %s\n  filters  %s\n",
+		name, l.Listen, admin, l.brokerText(connected), count(len(l.Rooms), "rule"), count(len(l.Filters), "filter"))
 	if chain, ok := g.Filters.(*plugins.Chain); ok {
 		for _, f := range chain.Info() {
 			fmt.Fprintf(&out, "    %s: %s, version %s, on %s\n", f.Name, f.File, f.Version, strings.Join(f.Hooks, ", "))
@@ -62,6 +67,26 @@ func (l *loaded) summary(g *router.Generation) string {
 		}
 	}
 	return out.String()
+}
+
+// brokerText is what the summary says of what carries messages.
+func (l *loaded) brokerText(connected bool) string {
+	if l.Broker != "redis" {
+		return l.Broker
+	}
+	shards := l.Redis.Shards
+	if len(shards) == 0 {
+		shards = []RedisConnection{l.Redis.RedisConnection}
+	}
+	var texts []string
+	for _, s := range shards {
+		texts = append(texts, s.Mode+" "+strings.Join(s.Addresses, ","))
+	}
+	text := "redis, " + strings.Join(texts, "; ")
+	if connected {
+		text += ": it answers, and messages come back"
+	}
+	return text
 }
 
 func count(n int, what string) string {

@@ -49,13 +49,14 @@ func newCommands(env []string, stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	serveCmd := &cobra.Command{Use: "serve", Short: "Run a node (the default)", Args: noArguments, RunE: serve}
+	var connect bool
 	checkCmd := &cobra.Command{
 		Use:   "check",
 		Short: "Load the configuration and its filters, and say what is wrong with them",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from.Flags = givenFlags(cmd.Flags())
-			return runCheck(cmd.Context(), from, stdout, stderr)
+			return runCheck(cmd.Context(), from, connect, stdout, stderr)
 		},
 	}
 	versionCmd := &cobra.Command{
@@ -69,6 +70,7 @@ func newCommands(env []string, stdout, stderr io.Writer) *cobra.Command {
 	for _, cmd := range []*cobra.Command{root, serveCmd, checkCmd} {
 		addFlags(cmd.Flags(), &from.File)
 	}
+	checkCmd.Flags().BoolVar(&connect, "connect", false, "connect to Redis as well, and wait until messages flow")
 	for _, cmd := range []*cobra.Command{root, serveCmd} {
 		cmd.Flags().BoolVar(&from.Dev, "dev", false, "for development: filters and a key of this run in place of config.yaml, and a page to try them on")
 	}

@@ -30,8 +30,11 @@ type Config struct {
 	TrustedKeys          []string        `koanf:"trusted_keys" unit:"keys" reload:"yes" doc:"public keys by which filters are signed, as PEM or base64; where there are some, signatures are checked"`
 	RequireSignatures    bool            `koanf:"require_signatures" reload:"yes" doc:"refuse filters that no trusted key has signed"`
 	RequirePins          bool            `koanf:"require_pins" reload:"yes" doc:"refuse filters of which the configuration does not say the digest"`
+	NodeID               string          `koanf:"node_id" unit:"name" doc:"the node's name in message ids, logs and the list of nodes; \"\": a random one"`
 	Admin                AdminConfig     `koanf:"admin"`
-	Broker               BrokerConfig    `koanf:"broker"`
+	Broker               string          `koanf:"broker" default:"embedded" enum:"embedded,redis" doc:"what carries messages; embedded: this process alone"`
+	Redis                RedisConfig     `koanf:"redis"`
+	History              HistoryConfig   `koanf:"history"`
 	Lookups              LookupsConfig   `koanf:"lookups"`
 	Limits               LimitsConfig    `koanf:"limits"`
 	Heartbeat            HeartbeatConfig `koanf:"heartbeat"`
@@ -51,9 +54,9 @@ type AdminConfig struct {
 	Token  string `koanf:"token" unit:"secret" doc:"bearer token of the admin listener; required unless it is on loopback"`
 }
 
-// BrokerConfig is what carries messages between nodes.
-type BrokerConfig struct {
-	Type string `koanf:"type" default:"memory" enum:"memory" doc:"what carries messages; memory: this process alone"`
+// HistoryConfig bounds what the embedded broker keeps of all rooms together.
+type HistoryConfig struct {
+	Memory Size `koanf:"memory" default:"64MiB" doc:"most that the embedded broker keeps of all rooms' histories; beyond it the longest unused go"`
 }
 
 // LookupsConfig is what the lookups of all filters share.
@@ -137,10 +140,19 @@ type GrantConfig struct {
 
 // RoomConfig is what holds in the rooms that a pattern matches.
 type RoomConfig struct {
-	Match    string `koanf:"match" unit:"pattern" required:"yes" reload:"yes" doc:"rooms that the rule is for; the first rule that matches a room is its rule"`
-	Presence bool   `koanf:"presence" reload:"yes" doc:"members may ask who is in the room"`
-	Announce string `koanf:"announce" default:"auto" enum:"auto,on,off" reload:"yes" doc:"tell members who joins and leaves; auto: in rooms of up to 100 members"`
-	Slow     string `koanf:"slow" default:"disconnect" enum:"disconnect,drop_oldest,keep_latest" reload:"yes" doc:"what happens to a member that reads too slowly"`
+	Match       string            `koanf:"match" unit:"pattern" required:"yes" reload:"yes" doc:"rooms that the rule is for; the first rule that matches a room is its rule"`
+	Presence    bool              `koanf:"presence" reload:"yes" doc:"members may ask who is in the room"`
+	Announce    string            `koanf:"announce" default:"auto" enum:"auto,on,off" reload:"yes" doc:"tell members who joins and leaves; auto: in rooms of up to 100 members"`
+	AnnouncePer string            `koanf:"announce_per" default:"user" enum:"user,connection" reload:"yes" doc:"announce a user's first and last connection in the room, or each one"`
+	Slow        string            `koanf:"slow" default:"disconnect" enum:"disconnect,drop_oldest,keep_latest" reload:"yes" doc:"what happens to a member that reads too slowly"`
+	History     RoomHistoryConfig `koanf:"history"`
+}
+
+// RoomHistoryConfig is what is kept of what is said in a room; see router.Keep.
+type RoomHistoryConfig struct {
+	Size    int           `koanf:"size" default:"0" unit:"messages" reload:"yes" doc:"messages of a room that are kept; 0: none"`
+	TTL     time.Duration `koanf:"ttl" default:"5m" reload:"yes" doc:"time since the room's last message after which its history is gone"`
+	Recover int           `koanf:"recover" default:"300" unit:"messages" reload:"yes" doc:"most messages that a member who comes back is given; who missed more is told so"`
 }
 
 // FilterConfig is one filter of the chain.

@@ -4,15 +4,16 @@
 //
 // The way of a configuration, from text to what the router judges by:
 //
-//	config.go      what keys there are: types, defaults, units, meanings
+//	config*.go     what keys there are: types, defaults, units, meanings
 //	schema.go      the same as a tree, read from the tags of config.go
 //	strict*.go     YAML against the schema; each error knows its line
 //	secrets.go     ${NAME} and file: filled in
 //	load.go        defaults, file, environment, flags, each over the one before;
 //	               dev.go puts dev.yaml and a key of this run below the file
-//	validate.go    what can be said without opening anything
+//	validate*.go   what can be said without opening anything
 //	grants.go      default_grants as the router has them
 //	keys.go        a filter's keys as plugins/keys has them
+//	broker*.go     what carries messages, and its TLS; check_redis.go tries it out
 //	generation.go  filters loaded, and all put together; nothing half-done is left behind
 //
 // and of a node: commands.go (flags), serve.go (its life, from the listeners to the

@@ -160,13 +160,21 @@ func (c *Config) roomRules() ([]router.RoomRule, error) {
 		if err != nil {
 			return nil, err // validated before
 		}
-		rules[i] = router.RoomRule{Match: match, Presence: room.Presence, Announce: announces[room.Announce], Slow: slowPolicies[room.Slow]}
+		rules[i] = router.RoomRule{
+			Match: match, Presence: room.Presence, Announce: announces[room.Announce], AnnouncePer: announcedPer[room.AnnouncePer],
+			Slow: slowPolicies[room.Slow],
+		}
+		if room.History.Size > 0 {
+			rules[i].History = router.Keep{Size: room.History.Size, TTL: room.History.TTL}
+			rules[i].Recover = room.History.Recover
+		}
 	}
 	return rules, nil
 }
 
 var (
 	announces    = map[string]router.Announce{"auto": router.AnnounceAuto, "on": router.AnnounceOn, "off": router.AnnounceOff}
+	announcedPer = map[string]router.AnnouncePer{"user": router.AnnouncePerUser, "connection": router.AnnouncePerConnection}
 	slowPolicies = map[string]router.SlowPolicy{
 		"disconnect": router.SlowDisconnect, "drop_oldest": router.SlowDropOldest, "keep_latest": router.SlowKeepLatest,
 	}

@@ -38,7 +38,6 @@ var mistakes = []struct {
 	{"a key without a value", "listen:\n", `config.yaml:1: listen: expected text, found nothing`},
 	{"an unknown word", "log: {level: debugg}\n", `config.yaml:1: log.level: "debugg" is not one of debug, info, warn, error; did you mean debug?`},
 	{"a truth where a word belongs", "announce_connections: true\n", `config.yaml:1: announce_connections: expected one of auto, on, off, found "true"`},
-	{"a broker of another version", "broker:\n  type: redis\n", `config.yaml:2: broker.type: "redis" is not a broker of this version; memory is the only type`},
 	{"a size in decimal units", "limits: {frame: 64KB}\n", `config.yaml:1: limits.frame: "64KB" is not a size; write a whole number with B, KiB, MiB or GiB, as in 64KiB`},
 	{"a size beyond all bounds", "limits: {queue: 99999999999GiB}\n", `config.yaml:1: limits.queue: 99999999999GiB is too large a size`},
 	{"a frame of nothing", "limits: {frame: 0}\n", `config.yaml:1: limits.frame: 0B is out of range; it must be between 1B and 16MiB`},
@@ -88,9 +87,40 @@ var mistakes = []struct {
 	{"a key without a key", "filters:\n  - {name: a, plugin: a.wasm, keys: [{alg: HS256}]}\n", `config.yaml:2: filters[0].keys[0]: it has no key; add secret, secret_base64, pem, jwk or jwks (an empty value is none)`},
 	{"a mistyped key of a key", "filters:\n  - name: a\n    plugin: a.wasm\n    keys:\n      - {alg: HS256, secrets: x}\n", `config.yaml:5: filters[0].keys[0].secrets: unknown key; did you mean filters[0].keys[0].secret?`},
 	{"a set that is waited for without a URL", "filters:\n  - name: a\n    plugin: a.wasm\n    keys:\n      - {alg: HS256, secret: 0123456789abcdefghijklmnopqrstuv, when_down: wait}\n", `config.yaml:5: filters[0].keys[0]: when_down and refresh are for a jwks with a URL; leave them out, a file is read at every reload`},
+	{"a broker that is none", "broker: kafka\n", `config.yaml:1: broker: "kafka" is not one of embedded, redis`},
+	{"the older form with a broker that is none", "broker:\n  type: kafka\n", `config.yaml:2: broker: "kafka" is not one of embedded, redis`},
+	{"the older form with more in it", "broker: {type: redis, addresses: [\"a:1\"]}\n", `config.yaml:1: broker: expected one of embedded, redis, found keys`},
+	{"Redis without an address", "broker: redis\n", `config.yaml:1: broker: redis needs redis.addresses, as in redis: {addresses: ["127.0.0.1:6379"]}, or the variable SLUICE_REDIS_ADDRESSES`},
+	{"Redis that is not used", "redis: {addresses: [\"a:1\"]}\n", `config.yaml:1: redis: it is not used, for broker is not written; add broker: redis, or broker: embedded to leave it unused`},
+	{"an address without a host", redisWith(`addresses: [":6379"]`), `config.yaml:2: redis.addresses[0]: ":6379" is not an address; write host:port, as in 127.0.0.1:6379`},
+	{"an address as a URL", redisWith(`addresses: ["redis://a:6379"]`), `config.yaml:2: redis.addresses[0]: "redis://a:6379" is not an address; write host:port, as in 127.0.0.1:6379`},
+	{"one address that is no list", redisWith(`address: "a:1"`), `config.yaml:2: redis.address: unknown key; did you mean redis.addresses?`},
+	{"two addresses of one Redis", redisWith(`addresses: ["a:1", "b:1"]`), `config.yaml:2: redis.addresses: a standalone Redis has one address; several belong to mode: sentinel, to mode: cluster, or to redis.shards`},
+	{"a database of a Cluster", redisWith(`addresses: ["a:1"], mode: cluster, database: 1`), `config.yaml:2: redis.database: a Cluster has only database 0`},
+	{"a master without sentinels", redisWith(`addresses: ["a:1"], master: m`), `config.yaml:2: redis.master: is for mode: sentinel, and the mode is standalone`},
+	{"a user without a password", redisWith(`addresses: ["a:1"], username: u`), `config.yaml:2: redis.username: needs redis.password`},
+	{"a password that is a number", redisWith(`addresses: ["a:1"], password: 12345678`), `config.yaml:2: redis.password: expected text, found a value that is not text; put it into quotes`},
+	{"a prefix that Redis would read as a hash tag", redisWith(`addresses: ["a:1"], prefix: "{a}"`), `config.yaml:2: redis.prefix: "{a}" is not a prefix; use 1 to 64 letters, digits, '-', '_', '.' and ':'`},
+	{"no partitions", redisWith(`addresses: ["a:1"], partitions: 0`), `config.yaml:2: redis.partitions: 0 is out of range; it must be between 1 and 16384`},
+	{"a probe without pause", redisWith(`addresses: ["a:1"], probe_interval: 1ms`), `config.yaml:2: redis.probe_interval: 1ms is out of range; it must be at least 100ms`},
+	{"deployments here and there", redisWith(`addresses: ["a:1"], shards: [{addresses: ["b:1"]}]`), `config.yaml:2: redis.addresses: redis.shards has the deployments; write it in each of their entries, or leave shards out`},
+	{"a deployment without an address", redisWith(`shards: [{name: x}]`), `config.yaml:2: redis.shards[0]: addresses is missing: write host:port of the Redis, of the sentinels, or of some nodes of the Cluster`},
+	{"a deployment twice", redisWith(`shards: [{addresses: ["b:1"]}, {addresses: ["b:1"]}]`), `config.yaml:2: redis.shards[1].addresses: b:1 is in redis.shards[0] already; each entry is a deployment of its own`},
+	{"two deployments of one name", redisWith(`shards: [{name: x, addresses: ["a:1"]}, {name: x, addresses: ["b:1"]}]`), `config.yaml:2: redis.shards[1].name: x is the name of redis.shards[0] already; each entry needs its own`},
+	{"TLS that is not on", redisWith(`addresses: ["a:1"], tls: {ca: ca.pem}`), `config.yaml:2: redis.tls.ca: has no effect without redis.tls.enabled: true`},
+	{"a certificate without its key", redisWith(`addresses: ["a:1"], tls: {enabled: true, cert: c.pem}`), `config.yaml:2: redis.tls.cert: needs key, its private key`},
+	{"an authority without a certificate", redisWith(`addresses: ["a:1"], tls: {enabled: true, ca: "-----BEGIN NOTHING-----"}`), `config.yaml:2: redis.tls.ca: has no certificate as PEM; it begins with -----BEGIN CERTIFICATE-----`},
+	{"a history of nothing", "rooms:\n  - match: a\n    history: {ttl: 1m}\n", `config.yaml:3: rooms[0].history: nothing is kept, for size is 0; write size, the number of messages, or leave history out`},
+	{"a history without time", "rooms: [{match: a, history: {size: 1, ttl: 0s}}]\n", `config.yaml:1: rooms[0].history.ttl: 0s is out of range; it must be at least 1s`},
+	{"a recovery beyond the protocol's", "rooms: [{match: a, history: {size: 1, recover: 301}}]\n", `config.yaml:1: rooms[0].history.recover: 301 is out of range; it must be between 1 and 300`},
+	{"a history without memory", "history: {memory: 1KiB}\n", `config.yaml:1: history.memory: 1KiB is out of range; it must be between 1MiB and 1024GiB`},
+	{"a node's name with a space", "node_id: a b\n", `config.yaml:1: node_id: "a b" is not a node's name; use at most 32 letters, digits, '-', '_' and '.'`},
 	{"several mistakes", "listne: \":1\"\nlog: {level: loud}\n", "config.yaml:1: listne: unknown key; did you mean listen?\n" +
 		`config.yaml:2: log.level: "loud" is not one of debug, info, warn, error`},
 }
+
+// redisWith is a configuration with these keys in the section redis.
+func redisWith(keys string) string { return "broker: redis\nredis: {" + keys + "}\n" }
 
 func TestAMistakeIsNamedWithItsLineAndItsKey(t *testing.T) {
 	for _, m := range mistakes {

@@ -87,7 +87,32 @@ trusted_keys: ["ibz7ls6Y7eHrnYPJUhyjgSl34KDH5hwqAzSIyRlsScU="]
 require_signatures: true
 require_pins: true
 admin: {listen: ":9001", token: abc}
-broker: {type: memory}
+node_id: a1
+broker: redis
+redis:
+  addresses: ["127.0.0.1:26379", "sentinel:26379"]
+  mode: sentinel
+  name: main
+  master: group
+  username: node
+  password: hush
+  sentinel_username: watcher
+  sentinel_password: shh
+  database: 3
+  tls: {enabled: true, server_name: redis.example}
+  prefix: "app:"
+  partitions: 64
+  timeout: 1s
+  probe_interval: 2s
+  presence_ttl: 30s
+  unsubscribe_delay: 3s
+  max_reconnect: 4s
+  queue_messages: 100
+  queue_bytes: 2MiB
+  batch: 10
+  workers: 2
+  worker_queue: 20
+history: {memory: 8MiB}
 reload: {watch: false, poll: 30s}
 rollback_on: {window: 2m, traps: 4, failures: 2%, latency: 300us, refusals: 6%, min_events: 50}
 capture: {file: c.gz, for: 1m, max_size: 1MiB, sample: 10%, headers: true, redact: [/a]}
@@ -107,7 +132,7 @@ heartbeat: {ping: 30s, pong: 500ms}
 shutdown: {drain: 1m}
 log: {level: debug, format: json}
 rooms:
-  - {match: "chat:*", presence: true, announce: on, slow: drop_oldest}
+  - {match: "chat:*", presence: true, announce: on, announce_per: connection, slow: drop_oldest, history: {size: 50, ttl: 1m, recover: 20}}
   - match: "**"
 filters:
   - name: policy
@@ -137,7 +162,17 @@ filters:
 		AllowedOrigins: []string{"https://example.org", "*.example.com"}, TrustedProxies: []string{"10.0.0.0/8", "::1"},
 		AnnounceConnections: "off", Demo: true, Cache: "/var/cache/sluice",
 		TrustedKeys: []string{"ibz7ls6Y7eHrnYPJUhyjgSl34KDH5hwqAzSIyRlsScU="}, RequireSignatures: true, RequirePins: true,
-		Admin: AdminConfig{":9001", "abc"}, Broker: BrokerConfig{"memory"},
+		NodeID: "a1", Admin: AdminConfig{":9001", "abc"}, Broker: "redis", History: HistoryConfig{8 << 20},
+		Redis: RedisConfig{
+			RedisConnection: RedisConnection{
+				Addresses: []string{"127.0.0.1:26379", "sentinel:26379"}, Mode: "sentinel", Name: "main", Master: "group",
+				Username: "node", Password: "hush", SentinelUsername: "watcher", SentinelPassword: "shh", Database: 3,
+				TLS: RedisTLSConfig{Enabled: true, ServerName: "redis.example"},
+			},
+			Shards: []RedisConnection{}, Prefix: "app:", Partitions: 64,
+			Timeout: time.Second, ProbeInterval: 2 * time.Second, PresenceTTL: 30 * time.Second, UnsubscribeDelay: 3 * time.Second, MaxReconnect: 4 * time.Second,
+			QueueMessages: 100, QueueBytes: 2 << 20, Batch: 10, Workers: 2, WorkerQueue: 20,
+		},
 		Limits: LimitsConfig{
 			Frame: 128 << 10, RoomsPerConnection: 5, Queue: 2 << 20, Connections: 7, ConnectionsPerUser: 3, HandshakesPerAddress: 2.5,
 			HandshakeTimeout: 3 * time.Second, WriteTimeout: 4 * time.Second, CommandsPerSecond: 50, MalformedFrames: 2,
@@ -149,7 +184,7 @@ filters:
 		Capture:       CaptureConfig{"c.gz", time.Minute, 1 << 20, 0.1, true, []string{"/a"}},
 		Lookups:       LookupsConfig{LookupRedisConfig{"127.0.0.1:6379", "node", "hush", 2, true, "looked:"}},
 		DefaultGrants: []GrantConfig{{"inbox:${user}", []string{"join", "send"}}, {"", []string{"direct"}}},
-		Rooms:         []RoomConfig{{"chat:*", true, "on", "drop_oldest"}, {"**", false, "auto", "disconnect"}},
+		Rooms:         []RoomConfig{{"chat:*", true, "on", "connection", "drop_oldest", RoomHistoryConfig{50, time.Minute, 20}}, {"**", false, "auto", "user", "disconnect", RoomHistoryConfig{0, 5 * time.Minute, 300}}},
 		Filters: []FilterConfig{{
 			Name: "policy", Plugin: "./policy.wasm", SHA256: strings.Repeat("ab", 32), Rooms: []string{"chat:*"},
 			Config:  json.RawMessage(`{"b":1,"a":[true,null,2.5,"<x>"],"7":{"d":"2020-01-02"},"big":18446744073709551615}`),
@@ -211,7 +246,7 @@ func TestAnEntryHasTheDefaultsOfWhatItLeavesAway(t *testing.T) {
 	if f.Limits != (FilterLimitsConfig{32 << 20, time.Millisecond, 1 << 10, 100_000, 8 << 20, 32}) || f.OnFailure != "deny" || f.Config != nil {
 		t.Errorf("got %+v", f)
 	}
-	if l.Rooms[0] != (RoomConfig{"a", false, "auto", "disconnect"}) {
+	if l.Rooms[0] != (RoomConfig{"a", false, "auto", "user", "disconnect", RoomHistoryConfig{0, 5 * time.Minute, 300}}) {
 		t.Errorf("got %+v", l.Rooms[0])
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
+	redis.SetLogger(noRedisLog{}) // of the tests' own clients
 	testscript.Main(leakChecked{m}, map[string]func(){"sluice": main})
 }
 

@@ -193,6 +193,10 @@ type event struct {
 	UserID                                  string `json:"user_id"`
 	ID, Content                             json.RawMessage
 	Total                                   int
+	Direct, Recovered                       bool
+	Epoch                                   string
+	Offset                                  uint64
+	Messages                                []event // of joined, what was missed
 }
 
 // await reads until an event of that name comes.

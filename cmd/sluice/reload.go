@@ -328,16 +328,15 @@ func (l *loaded) lost(next *loaded) error {
 
 // fixedChanges are the settings that differ, and cannot while the node runs.
 // A reload is refused as a whole because of them: it would otherwise do half of
-// what the file says. All keys of lists' entries can change (a test says so), so
-// that only leaves are compared.
+// what the file says. A list is compared as a whole: either all keys of its
+// entries can change, or none (a test says so).
 func fixedChanges(old, next *loaded) error {
 	var errs configErrors
 	was, is := reflect.ValueOf(&old.Config).Elem(), reflect.ValueOf(&next.Config).Elem()
-	for _, k := range leaves() {
-		if k.Reload || reflect.DeepEqual(k.valueIn(was), k.valueIn(is)) {
-			continue
+	for _, k := range fixed() {
+		if !reflect.DeepEqual(k.valueIn(was), k.valueIn(is)) {
+			errs.add(next.placeOf(k.Path), k.Path, "it cannot change while the node runs; restart the node, or change it back")
 		}
-		errs.add(next.placeOf(k.Path), k.Path, "it cannot change while the node runs; restart the node, or change it back")
 	}
 	return errs.orNil()
 }
@@ -345,12 +344,22 @@ func fixedChanges(old, next *loaded) error {
 // valueIn finds the key's value in a Config.
 func (k *key) valueIn(config reflect.Value) any {
 	for name := range strings.SplitSeq(k.Path, ".") {
-		for i := range config.NumField() {
-			if config.Type().Field(i).Tag.Get("koanf") == name {
-				config = config.Field(i)
-				break
+		config = fieldOf(config, name)
+	}
+	return config.Interface()
+}
+
+// fieldOf is the field of a struct that has the key.
+func fieldOf(section reflect.Value, name string) reflect.Value {
+	for i := range section.NumField() {
+		switch section.Type().Field(i).Tag.Get("koanf") {
+		case name:
+			return section.Field(i)
+		case squashed:
+			if f := fieldOf(section.Field(i), name); f.IsValid() {
+				return f
 			}
 		}
 	}
-	return config.Interface()
+	return reflect.Value{}
 }

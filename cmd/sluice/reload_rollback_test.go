@@ -284,7 +284,7 @@ func TestARollbackThatWaitedForAReloadDoesNotGoBackToWhatItWasAskedToLeave(t *te
 	}
 	defer n.close()
 	r := newReloads(n, from, level)
-	n.reloads = r
+	n.reloads.Store(r)
 	defer r.stop()
 	configure(20)
 	if _, err := r.Reload(t.Context(), "test"); err != nil {

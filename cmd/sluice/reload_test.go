@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -313,12 +314,27 @@ func postJSON(t *testing.T, url, body string) (status int, answer string) {
 	return response.StatusCode, string(text)
 }
 
-func TestOnlyWhatCanChangeStandsInLists(t *testing.T) {
+func TestAListCanChangeAsAWholeOrNotAtAll(t *testing.T) {
 	schema.walk(func(k *key) {
-		if strings.Contains(k.Path, "[]") && !k.Reload {
-			t.Errorf("%s cannot change, and fixedChanges does not look into lists", k.Path)
+		list, _, inList := strings.Cut(k.Path, "[]")
+		if !inList {
+			return
+		}
+		if isFixed := slices.ContainsFunc(fixed(), func(f *key) bool { return f.Path == list }); isFixed == k.Reload {
+			t.Errorf("%s can change: %v, and the list %s is fixed: %v", k.Path, k.Reload, list, isFixed)
 		}
 	})
+}
+
+func TestAChangedDeploymentInAListIsNamed(t *testing.T) {
+	const shards = "broker: redis\nredis: {shards: [{addresses: [\"a:1\"]}, {addresses: [\"b:%d\"]}]}\n"
+	old, next := mustLoad(t, fmt.Sprintf(shards, 1)), mustLoad(t, fmt.Sprintf(shards, 2))
+	if err := fixedChanges(old, old); err != nil {
+		t.Error(err)
+	}
+	if err := fixedChanges(old, next); err == nil || !strings.Contains(err.Error(), "config.yaml:2: redis.shards: it cannot change while the node runs") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestEverySettingThatIsFixedIsNamedWhenItChanges(t *testing.T) {
@@ -327,12 +343,7 @@ func TestEverySettingThatIsFixedIsNamedWhenItChanges(t *testing.T) {
 		next := *old
 		v := reflect.ValueOf(&next.Config).Elem()
 		for name := range strings.SplitSeq(k.Path, ".") {
-			for i := range v.NumField() {
-				if v.Type().Field(i).Tag.Get("koanf") == name {
-					v = v.Field(i)
-					break
-				}
-			}
+			v = fieldOf(v, name)
 		}
 		switch v.Kind() {
 		case reflect.Bool:

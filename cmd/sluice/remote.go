@@ -31,14 +31,22 @@ type remote struct {
 // newRemoteCommands are the commands that talk to a running node.
 func newRemoteCommands(env []string, stdout io.Writer) []*cobra.Command {
 	to := remote{token: newSecrets(env).env[adminTokenEnv]}
+	var everywhere bool
 	reload := &cobra.Command{
 		Use:   "reload",
 		Short: "Have a running node read its configuration and filters anew",
 		Long: "A node reads its configuration and filters anew as a whole: if anything is wrong,\n" +
-			"what was in force stays so, and the command says why and exits with 1.",
+			"what was in force stays so, and the command says why and exits with 1. With --everywhere all\n" +
+			"nodes are told to; what came of it is in the log and status of each.",
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return to.reload(cmd.Context(), stdout) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if everywhere {
+				return to.reloadEverywhere(cmd.Context(), stdout)
+			}
+			return to.reload(cmd.Context(), stdout)
+		},
 	}
+	reload.Flags().BoolVar(&everywhere, "everywhere", false, "tell all nodes that meet this one")
 	status := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running node has in force",
@@ -64,6 +72,17 @@ func newRemoteCommands(env []string, stdout io.Writer) []*cobra.Command {
 
 func (to *remote) reload(ctx context.Context, stdout io.Writer) error {
 	return to.change(ctx, "/api/reload", struct{}{}, stdout)
+}
+
+func (to *remote) reloadEverywhere(ctx context.Context, stdout io.Writer) error {
+	var answer struct {
+		OrderID string `json:"order_id"`
+	}
+	if err := to.call(ctx, http.MethodPost, "/api/reload", map[string]bool{"everywhere": true}, &answer); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "all nodes were told, by order %s\n", oneLine(answer.OrderID, 200))
+	return nil
 }
 
 func (to *remote) rollback(ctx context.Context, why string, stdout io.Writer) error {

@@ -72,6 +72,9 @@ func (to *remote) status(ctx context.Context, stdout io.Writer) error {
 	if err := s.printFilters(stdout); err != nil {
 		return err
 	}
+	if err := to.nodes(ctx, stdout); err != nil {
+		return err
+	}
 	if r := s.Rollback; r != nil {
 		why := ""
 		if r.Why != "" {

@@ -44,12 +44,19 @@ type key struct {
 // schema is the tree of all keys.
 var schema = &key{Kind: kindSection, Children: keysOf(reflect.TypeFor[Config](), "")}
 
+// squashed marks a struct whose keys are those of the struct that it is in.
+const squashed = ",squash"
+
 func keysOf(t reflect.Type, prefix string) []*key {
 	var keys []*key
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name := f.Tag.Get("koanf")
-		if name == "-" {
+		switch name {
+		case "-":
+			continue
+		case squashed:
+			keys = append(keys, keysOf(f.Type, prefix)...)
 			continue
 		}
 		k := &key{
@@ -137,6 +144,39 @@ func leaves() []*key {
 	return keys
 }
 
+// fixed are the keys that cannot change while the node runs: those with a value,
+// and lists as a whole.
+func fixed() []*key {
+	var keys []*key
+	var visit func(section *key)
+	visit = func(section *key) {
+		for _, k := range section.Children {
+			switch {
+			case k.Kind == kindSection:
+				visit(k)
+			case k.Kind == kindList && !k.changeable(), k.Kind != kindList && !k.Reload:
+				keys = append(keys, k)
+			}
+		}
+	}
+	visit(schema)
+	return keys
+}
+
+// changeable reports whether the entries of a list can change.
+func (k *key) changeable() bool {
+	for _, c := range k.Children {
+		if c.Kind == kindSection || c.Kind == kindList {
+			if !c.changeable() {
+				return false
+			}
+		} else if !c.Reload {
+			return false
+		}
+	}
+	return true
+}
+
 // envName is the variable of a key: limits.rooms_per_connection is
 // SLUICE_LIMITS_ROOMS_PER_CONNECTION.
 func (k *key) envName() string {
@@ -178,9 +218,6 @@ func (k *key) parse(text string) (any, error) {
 }
 
 func (k *key) wordError(text string) error {
-	if k.Path == "broker.type" {
-		return fmt.Errorf("%q is not a broker of this version; memory is the only type", text)
-	}
 	if near := nearest(text, k.Enum); near != "" {
 		return fmt.Errorf("%q is not one of %s; did you mean %s?", text, strings.Join(k.Enum, ", "), near)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"sluice/admin"
@@ -15,7 +16,6 @@ import (
 	"sluice/plugins/capture"
 	"sluice/plugins/filters"
 	"sluice/router"
-	"sluice/router/membroker"
 )
 
 const (
@@ -43,7 +43,7 @@ func runServe(ctx context.Context, from sources, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	n.reloads = newReloads(n, from, level)
+	n.reloads.Store(newReloads(n, from, level))
 	n.handlers()
 	defer n.close()
 	if l.Dev {
@@ -97,8 +97,8 @@ type node struct {
 	broker  router.Broker
 	router  *router.Router
 	clients *listener
-	admin   *listener // nil: off
-	reloads *reloads
+	admin   *listener               // nil: off
+	reloads atomic.Pointer[reloads] // nil until the node is built: orders may come before
 }
 
 // listener is one address and what is served there.
@@ -144,9 +144,15 @@ func (n *node) build(ctx context.Context) (err error) {
 		}
 		n.admin = &listener{key: "admin.listen", net: operators}
 	}
-	n.broker = membroker.New()
+	id := l.nodeID()
+	if n.broker, err = newBroker(l, id, n.log); err != nil {
+		retire(generation)
+		return err
+	}
 	n.router, err = router.New(router.Options{
 		Broker:              n.broker,
+		NodeID:              id,
+		Reload:              n.reloadByOrder,
 		Log:                 n.log,
 		Version:             nodeVersion(),
 		Anonymous:           l.Anonymous,
@@ -157,9 +163,20 @@ func (n *node) build(ctx context.Context) (err error) {
 	}, generation)
 	if err != nil {
 		retire(generation)
-		return err
+		return l.redisError(err)
 	}
 	return nil
+}
+
+// reloadByOrder reads the configuration anew because the nodes were told to. A node
+// that is starting has just read it.
+func (n *node) reloadByOrder(ctx context.Context) error {
+	r := n.reloads.Load()
+	if r == nil {
+		return nil
+	}
+	_, err := r.Reload(ctx, "order")
+	return err
 }
 
 func (n *node) handlers() {
@@ -170,7 +187,7 @@ func (n *node) handlers() {
 	}
 	n.admin.server = newServer(admin.Handler(admin.Options{
 		Router:   n.router,
-		Reloader: n.reloads,
+		Reloader: n.reloads.Load(),
 		Token:    n.config.Admin.Token,
 		Loopback: isLoopback(n.config.Admin.Listen),
 		Version:  nodeVersion(),
@@ -197,7 +214,7 @@ func (n *node) serve(ctx context.Context) error {
 			failed <- err
 		}()
 	}
-	n.reloads.listen() // before anyone is told of the node, and sends it a SIGHUP
+	n.reloads.Load().listen() // before anyone is told of the node, and sends it a SIGHUP
 	n.announce()
 
 	var err error
@@ -206,7 +223,7 @@ func (n *node) serve(ctx context.Context) error {
 	case err = <-failed:
 		serving--
 	}
-	n.reloads.stop()
+	n.reloads.Load().stop()
 	n.drain()
 	n.shutdown()
 	for range serving {

@@ -34,6 +34,7 @@ func (r *strictReader) read(text []byte) map[string]any {
 	if root == nil {
 		return nil
 	}
+	plainBroker(root)
 	return r.section(root, schema, "", 0)
 }
 

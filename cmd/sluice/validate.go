@@ -34,6 +34,7 @@ func validate(l *loaded) error {
 	v := &validator{l: l}
 	v.listeners()
 	v.peers()
+	v.broker()
 	v.limits()
 	v.reload()
 	v.rollbackOn()
@@ -219,6 +220,7 @@ func (v *validator) rooms() {
 	}
 	for i, room := range v.l.Rooms {
 		v.pattern(fmt.Sprintf("rooms[%d].match", i), room.Match)
+		v.history(i)
 	}
 }
 
