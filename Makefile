@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 SOAK_TIME ?= 10m
 
-.PHONY: help setup run test lint bench bench-compare filters filters-check fuzz soak
+.PHONY: help setup run test lint bench bench-compare bench-brokers filters filters-check fuzz soak cluster faults
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ setup: ## install what the tests need
 
 run: ## build, and serve config.yaml on the embedded broker
 	scripts/run
+
+cluster: ## Redis, two nodes and nginx in front, on loopback, until Ctrl-C
+	scripts/cluster
 
 test: ## set up, lint, and run all tests with the race detector
 	scripts/test
@@ -30,6 +33,10 @@ bench: ## Go benchmarks: filters, metering, decoding, fan-out
 bench-compare: ## one policy by a filter and by other means: HTTP hook, CEL, goja, OPA
 	cd test/compare && go test -run '^$$' -bench . -benchmem ./...
 
+bench-brokers: ## what a node spends on a message with the embedded broker and on Redis, in one run, and what batching buys
+	go test -run '^$$' -bench . -benchtime 5x ./test/brokers
+	go test -run '^$$' -bench 'Publish$$' -benchtime 1s ./router/redisbroker
+
 filters: ## rebuild the bundled filters and the hand-written test guests
 	scripts/filters
 
@@ -41,3 +48,6 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 soak: ## reload a thousand times under load, then SOAK_TIME of hostile filters, and print the figures
 	SOAK_TIME=$(SOAK_TIME) go test -count=1 -timeout 2h -v -run Soak ./test/reload
+
+faults: ## every fault of Redis and of nodes under load, with and without history, and the gap and duplicate checker
+	FAULTS=full go test -count=1 -timeout 3h -v ./test/faults
