@@ -27,6 +27,8 @@ var allowed = []struct {
 	{"router/wire", nil, nil},
 	{"router/socket", nil, nil},
 	{"router/membroker", []string{"router", "router/wire"}, []string{"router/brokertest"}},
+	{"router/redisbroker", []string{"router", "router/wire"}, []string{"router/brokertest", "router/redisbroker/redistest"}},
+	{"router/redisbroker/redistest", nil, nil},
 	{"router/brokertest", []string{"router", "router/wire"}, nil},
 	{"router", []string{"router/wire", "router/socket"}, []string{"router/membroker"}},
 	{"plugins/meter/...", nil, nil},
