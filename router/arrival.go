@@ -7,6 +7,10 @@ type arrival struct {
 	items []held
 	bytes int // of items
 	has   standing
+
+	// The place before the first delivery held that has one.
+	before Position
+	placed bool // there is such a delivery
 }
 
 // standing is what a member has had, in the room's history.
@@ -32,18 +36,33 @@ type held struct {
 const heldSize = 96
 
 // again has an active member's deliveries wait as if it were joining, until activate.
-// at is what it has been given.
+// at is what it has been given. The caller has the turn of its connection.
 func (g *group) again(m *member) (at standing, members int) {
+	if at, known := g.rejoin(m); known {
+		return at, g.size()
+	}
+	g.settle() // those that are under way have seen it as active, or are held
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at.Position = g.given
-	if a := g.waiting[m]; a != nil && m.state.Load() == ahead {
-		at = a.has
-	}
-	if m.state.Load() != gone {
-		m.state.Store(joining)
+	if a := g.waiting[m]; a != nil && a.placed {
+		at.Position = a.before
 	}
 	return at, g.live
+}
+
+// rejoin is again as far as it is known at once what the member has been given.
+func (g *group) rejoin(m *member) (at standing, known bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	state := m.state.Load()
+	if state != gone {
+		m.state.Store(joining)
+	}
+	if state == ahead {
+		return g.waiting[m].has, true
+	}
+	return at, state == gone
 }
 
 // activate sends what was held back while m was joining, then lets deliveries
@@ -105,7 +124,7 @@ const (
 
 // divert decides on a delivery to a member that was not active a moment ago. most is
 // how many bytes are held for it.
-func (g *group) divert(m *member, item socket.Item, at Position, most int) diversion {
+func (g *group) divert(m *member, d *delivery, most int) diversion {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch m.state.Load() {
@@ -113,18 +132,21 @@ func (g *group) divert(m *member, item socket.Item, at Position, most int) diver
 		return withheld
 	case joining:
 		a := g.arrivalLocked(m)
-		size := len(item.Frame.Payload()) + heldSize
+		size := len(d.item.Frame.Payload()) + heldSize
 		if a.bytes += size; a.bytes > most && len(a.items) > 0 {
 			a.items = nil
 			return flooded
 		}
-		a.items = append(a.items, held{item, at})
+		if d.at.Epoch != "" && !a.placed {
+			a.placed, a.before = true, d.before
+		}
+		a.items = append(a.items, held{d.item, d.at})
 		return withheld
 	case ahead:
-		if has := g.waiting[m].has; has.covers(at) {
+		if has := g.waiting[m].has; has.covers(d.at) {
 			return withheld
 		}
-		if at.Epoch != "" {
+		if d.at.Epoch != "" {
 			delete(g.waiting, m)
 			m.state.Store(active)
 		}

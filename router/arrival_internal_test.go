@@ -17,8 +17,8 @@ func TestAMemberThatIsAheadOfTheNodeIsGivenWhatComesBehindItsPlace(t *testing.T)
 		m := &member{group: g}
 		g.enter(m, &boundRule{RoomRule: RoomRule{Announce: AnnounceOff}})
 		var sent []uint64
-		g.divert(m, socket.Item{Frame: frame, Tag: uint64(4)}, at(4), 1<<20) // while it joins
-		g.divert(m, socket.Item{Frame: frame, Tag: uint64(0)}, Position{}, 1<<20)
+		g.divert(m, &delivery{item: socket.Item{Frame: frame, Tag: uint64(4)}, at: at(4)}, 1<<20) // while it joins
+		g.divert(m, &delivery{item: socket.Item{Frame: frame, Tag: uint64(0)}}, 1<<20)
 		g.activate(m, standing{Position: at(5)}, func(i socket.Item) { sent = append(sent, i.Tag.(uint64)) })
 		return g, m, &sent
 	}
@@ -30,7 +30,7 @@ func TestAMemberThatIsAheadOfTheNodeIsGivenWhatComesBehindItsPlace(t *testing.T)
 		at   Position
 		want diversion
 	}{{at(5), withheld}, {Position{}, passed}, {at(4), withheld}, {at(6), passed}} {
-		if got := g.divert(m, socket.Item{Frame: frame}, c.at, 1<<20); got != c.want {
+		if got := g.divert(m, &delivery{item: socket.Item{Frame: frame}, at: c.at}, 1<<20); got != c.want {
 			t.Errorf("%v: got %d, want %d", c.at, got, c.want)
 		}
 	}
@@ -38,12 +38,12 @@ func TestAMemberThatIsAheadOfTheNodeIsGivenWhatComesBehindItsPlace(t *testing.T)
 		t.Error("it is not an ordinary member now")
 	}
 	g, m, _ = arrive()
-	if g.divert(m, socket.Item{Frame: frame}, Position{"new", 1}, 1<<20) != passed || m.state.Load() != active {
+	if g.divert(m, &delivery{item: socket.Item{Frame: frame}, at: Position{"new", 1}}, 1<<20) != passed || m.state.Load() != active {
 		t.Error("its place in an old epoch keeps the new one from it")
 	}
 	g, m, _ = arrive()
 	g.remove(m)
-	if len(g.waiting) != 0 || g.divert(m, socket.Item{Frame: frame}, at(9), 1<<20) != withheld {
+	if len(g.waiting) != 0 || g.divert(m, &delivery{item: socket.Item{Frame: frame}, at: at(9)}, 1<<20) != withheld {
 		t.Error("something is left of it, or delivered to it")
 	}
 }
@@ -51,7 +51,8 @@ func TestAMemberThatIsAheadOfTheNodeIsGivenWhatComesBehindItsPlace(t *testing.T)
 func TestAGroupKnowsThePlaceOfItsDeliveries(t *testing.T) {
 	at := func(offset uint64) Position { return Position{"e", offset} }
 	g := &group{}
-	if _, ok := g.take(at(4)); !ok { // as the broker is being subscribed
+	first := delivery{at: at(4)}
+	if g.take(&first, nil).way == stale { // as the broker is being subscribed
 		t.Error("a first delivery is refused")
 	}
 	g.begin(at(3)) // the answer comes later
@@ -59,24 +60,27 @@ func TestAGroupKnowsThePlaceOfItsDeliveries(t *testing.T) {
 		t.Errorf("after an answer that came late the place is %v", g.taken)
 	}
 	g.begin(at(9)) // an old delivery was under way
-	g.give(at(4))
+	g.give(&first)
 	if g.taken != at(9) || g.given != at(9) {
 		t.Errorf("the places are %v and %v", g.taken, g.given)
 	}
-	if _, ok := g.take(at(9)); ok {
+	if g.take(&delivery{at: at(9)}, nil).way != stale {
 		t.Error("what the members have is delivered again")
 	}
-	g.skipTo(Position{"new", 0})
-	if g.taken.Epoch != "new" || g.given != at(9) {
-		t.Errorf("during a gap the places are %v and %v", g.taken, g.given)
+	gap := delivery{at: Position{"new", 0}, skips: true}
+	g.take(&gap, nil)
+	if g.taken.Epoch != "new" || g.given != at(9) || gap.before != at(9) {
+		t.Errorf("during a gap behind %v the places are %v and %v", gap.before, g.taken, g.given)
 	}
-	g.give(Position{"new", 0})
-	if _, ok := g.take(Position{"new", 1}); !ok || g.given != (Position{"new", 0}) {
+	g.give(&gap)
+	next := delivery{at: Position{"new", 1}}
+	if g.take(&next, nil).way == stale || g.given != (Position{"new", 0}) || next.before != g.given {
 		t.Errorf("the places are %v and %v", g.taken, g.given)
 	}
-	g.skipTo(Position{}) // possible_gap
-	if g.taken != (Position{"new", 1}) {
-		t.Errorf("the place is %v", g.taken)
+	g.give(&next)
+	g.take(&delivery{skips: true}, nil) // possible_gap
+	if g.taken != (Position{"new", 1}) || g.given != g.taken {
+		t.Errorf("the places are %v and %v", g.taken, g.given)
 	}
 }
 
@@ -140,10 +144,13 @@ func (g *group) place() Position {
 	return g.taken
 }
 
-func TestWhoLeavesWaitsForTheDeliveryThatIsUnderWay(t *testing.T) {
+// As of a large group, whose deliveries overlap: without an end, if need be.
+func TestWhoLeavesWaitsForTheDeliveriesThatHaveBegun(t *testing.T) {
 	g := &group{}
 	g.settle() // none is
-	g.take(Position{"e", 1})
+	deliveries := make([]delivery, 4)
+	g.take(&deliveries[0], nil)
+	g.take(&deliveries[1], nil)
 	settled := make(chan struct{})
 	go func() {
 		defer close(settled)
@@ -151,17 +158,24 @@ func TestWhoLeavesWaitsForTheDeliveryThatIsUnderWay(t *testing.T) {
 	}()
 	for waits := false; !waits; runtime.Gosched() {
 		g.mu.Lock()
-		waits = g.settled != nil
+		waits = g.settling != nil
 		g.mu.Unlock()
 	}
-	select {
-	case <-settled:
-		t.Fatal("it did not wait")
-	default:
+	g.take(&deliveries[2], nil) // it does not wait for this one
+	for _, i := range []int{2, 0} {
+		g.give(&deliveries[i])
+		select {
+		case <-settled:
+			t.Fatal("it did not wait")
+		default:
+		}
 	}
-	g.give(Position{"e", 1})
+	g.take(&deliveries[3], nil)
+	g.give(&deliveries[1])
 	<-settled
-	g.skipTo(Position{"e", 2})
-	g.give(Position{"e", 2})
+	g.give(&deliveries[3])
 	g.settle()
+	if g.underway != 0 || g.settling != nil {
+		t.Errorf("%d are under way", g.underway)
+	}
 }

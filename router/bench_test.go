@@ -42,12 +42,7 @@ func (l *loop) Present(context.Context, string, int, string) (PresencePage, erro
 // comes. It returns one member's connection.
 func crowd(t testing.TB, members int, rule RoomRule) (*Router, *conn) {
 	t.Helper()
-	rule.Match, _ = ParsePattern("**")
-	r, err := New(Options{Broker: &loop{}, AnnounceConnections: AnnounceOff, Log: slog.New(slog.DiscardHandler)},
-		&Generation{Limits: Limits{Queue: 64 << 20}, Rooms: []RoomRule{rule}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := routerOf(t, Limits{Queue: 64 << 20}, rule)
 	server := httptest.NewServer(r)
 	t.Cleanup(func() {
 		r.Close()
@@ -64,6 +59,18 @@ func crowd(t testing.TB, members int, rule RoomRule) (*Router, *conn) {
 			t.Fatal("the members did not join")
 		}
 	}
+}
+
+// routerOf is a node with one rule for all rooms.
+func routerOf(t testing.TB, limits Limits, rule RoomRule) *Router {
+	t.Helper()
+	rule.Match, _ = ParsePattern("**")
+	r, err := New(Options{Broker: &loop{}, AnnounceConnections: AnnounceOff, Log: slog.New(slog.DiscardHandler)},
+		&Generation{Limits: limits, Rooms: []RoomRule{rule}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // newMember joins a client that costs next to nothing.
@@ -94,20 +101,41 @@ func activeMembers(g *group) (n int) {
 	return n
 }
 
-// BenchmarkFanOut is the cost of a delivery to a room, until it is queued for
-// every member. Messages beyond a client's queue are dropped in the queue.
+// BenchmarkFanOut is the cost of a delivery to a room, one at a time, until it is
+// written for every member.
 func BenchmarkFanOut(b *testing.B) {
-	for _, members := range []int{1, 100, 1000} {
+	for _, members := range []int{1, 4, inlineMost, 2 * inlineMost, 100, 1000} {
 		b.Run(fmt.Sprint("members=", members), func(b *testing.B) {
-			r, _ := crowd(b, members, RoomRule{Slow: SlowDropOldest, Announce: AnnounceOff})
-			m := &Message{Kind: RoomMessage, ID: "m", Room: "r", From: "u0", Content: []byte(`"` + strings.Repeat("x", 126) + `"`)}
-			b.ReportAllocs()
-			for b.Loop() {
-				r.Deliver(m)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(members), "ns/member")
+			benchmarkFanOut(b, members, 1)
 		})
 	}
+}
+
+// BenchmarkFanOutSaturated is the same with as many deliveries as there can be under way.
+func BenchmarkFanOutSaturated(b *testing.B) {
+	for _, members := range []int{4, 100, 1000} {
+		b.Run(fmt.Sprint("members=", members), func(b *testing.B) {
+			benchmarkFanOut(b, members, 1<<20)
+		})
+	}
+}
+
+// benchmarkFanOut waits for the end of all deliveries after each batch of them.
+func benchmarkFanOut(b *testing.B, members, batch int) {
+	r, _ := crowd(b, members, RoomRule{Slow: SlowDropOldest, Announce: AnnounceOff})
+	g := r.rooms.lookup("r")
+	m := &Message{Kind: RoomMessage, ID: "m", Room: "r", From: "u0", Content: []byte(`"` + strings.Repeat("x", 126) + `"`)}
+	before := r.engine.Stats()
+	b.ReportAllocs()
+	for n := 1; b.Loop(); n++ {
+		if r.Deliver(m); n%batch == 0 {
+			g.settle()
+		}
+	}
+	g.settle()
+	st := r.engine.Stats()
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(members), "ns/member")
+	b.ReportMetric(float64(st.Frames-before.Frames)/float64(st.Writes-before.Writes), "frames/write")
 }
 
 const benchFrame = `{"type":"room_message","room":"r","content":"0123456789012345678901234567890123456789"}`
@@ -142,10 +170,11 @@ func TestFanOutAllocatesTheSameForAnyNumberOfMembers(t *testing.T) {
 		m := &Message{Kind: RoomMessage, ID: "m", Room: "r", From: "u0", Content: []byte("1")}
 		return testing.AllocsPerRun(500, func() { r.Deliver(m) })
 	}
-	one, many := allocs(1), allocs(50)
-	t.Logf("%v and %v allocations", one, many)
-	if many > one+25 && !raceEnabled { // half of one for each member would show; queues that grow now and then do not
-		t.Errorf("%v allocations for 50 members, %v for one", many, one)
+	one, few, many := allocs(1), allocs(inlineMost), allocs(1000)
+	t.Logf("%v, %v and %v allocations", one, few, many)
+	// Half of one for each member would show; queues that grow now and then do not.
+	if max(few, many) > one+inlineMost/2 && !raceEnabled {
+		t.Errorf("%v allocations for one member, %v for %d, and %v for 1,000", one, few, inlineMost, many)
 	}
 }
 

@@ -230,8 +230,8 @@ const KeyTTL = 5 * time.Minute
 
 // Sink is the node's side of a broker. A broker calls Deliver with no lock
 // held, and never concurrently for the same room, target user or for broadcasts
-// and orders. Deliver does not block, does not keep the broker's goroutine for
-// long, and does not call back into the broker. Describe may be called at any
+// and orders. Deliver waits for no client, though it may for the node to keep up, does
+// not keep the broker's goroutine for long, and does not call back into the broker. Describe may be called at any
 // time.
 type Sink interface {
 	Deliver(m *Message)

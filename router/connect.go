@@ -1,12 +1,10 @@
 package router
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +17,7 @@ import (
 type handshake struct {
 	r      *Router
 	req    *http.Request
-	query  url.Values
+	query  query
 	remote string
 	id     uint64
 	states []State
@@ -58,7 +56,7 @@ func (r *Router) connect(w http.ResponseWriter, req *http.Request) (served bool)
 		return false
 	}
 	var err error
-	if h.query, err = url.ParseQuery(req.URL.RawQuery); err != nil {
+	if h.query, err = parseQuery(req.URL.RawQuery); err != nil {
 		r.refuse(w, req, &refusal{cause: RefusedQuery, code: wire.BadRequest, reason: "the query cannot be parsed: " + clip(err.Error()) + "; encode its values"})
 		return false
 	}
@@ -163,7 +161,7 @@ func (h *handshake) judge(cur *current, slots int64) (*Identity, *refusal) {
 // selfNamed is the identity of a client on a node that asks nobody: the name
 // that it gives itself.
 func (h *handshake) selfNamed() (*Identity, *refusal) {
-	name := h.query.Get("client_id")
+	name := strings.Clone(h.query.get("client_id")) // not the whole request with it
 	if name == "" {
 		name = randomName()
 	}
@@ -176,7 +174,10 @@ func (h *handshake) selfNamed() (*Identity, *refusal) {
 // authenticate asks the connect filters who the client is.
 func (h *handshake) authenticate(cur *current) (*Identity, *refusal) {
 	h.seq++
-	e := &Event{
+	w := works.Get().(*work)
+	defer w.free()
+	e := &w.event
+	*e = Event{
 		Hook:    HookConnect,
 		Kind:    KindNew,
 		Time:    time.Now().UnixNano(),
@@ -185,6 +186,7 @@ func (h *handshake) authenticate(cur *current) (*Identity, *refusal) {
 		Remote:  h.remote,
 		Request: h.req,
 		States:  &h.states,
+		Scratch: e.Scratch,
 	}
 	if errors.Is(cur.Filters.Judge(e), ErrRetired) {
 		h.r.count.retired.Add(1)
@@ -232,7 +234,7 @@ func (r *Router) connectVerdict(v *Verdict) (*Identity, *refusal) {
 // enlist finds the group of the user's connections, and has the broker deliver
 // to it.
 func (h *handshake) enlist(cur *current, id *Identity) (*group, *refusal) {
-	ctx, cancel := context.WithTimeout(h.r.ctx, cur.limits.HandshakeTimeout)
+	ctx, cancel := withPatience(h.r.ctx, cur.limits.HandshakeTimeout)
 	defer cancel()
 	g, err := h.r.users.acquire(ctx, id.User, cur.limits.ConnectionsPerUser)
 	switch {
@@ -253,8 +255,10 @@ func (h *handshake) socketOptions(cur *current) socket.Options {
 		PingInterval: cur.limits.PingInterval,
 		PongTimeout:  cur.limits.PongTimeout,
 		Subprotocols: []string{wire.Subprotocol},
+		Deflate:      cur.Compression.Level,
+		DeflateMin:   cur.Compression.MinSize,
 	}
-	if h.query.Get("ping") == "json" {
+	if h.query.get("ping") == "json" {
 		o.JSONPing = h.r.ping
 	}
 	return o
@@ -269,9 +273,9 @@ func checkUpgrade(req *http.Request) *refusal {
 		return &refusal{cause: RefusedNotUpgrade, status: http.StatusUpgradeRequired, code: wire.BadRequest, reason: "this is a WebSocket endpoint; connect with a WebSocket client"}
 	case !req.ProtoAtLeast(1, 1):
 		return &refusal{cause: RefusedNotUpgrade, code: wire.BadRequest, reason: "a WebSocket handshake needs HTTP/1.1"}
-	case req.Header.Get("Sec-WebSocket-Version") != "13":
+	case req.Header.Get("Sec-Websocket-Version") != "13":
 		return &refusal{cause: RefusedNotUpgrade, status: http.StatusUpgradeRequired, code: wire.BadRequest, reason: "the header Sec-WebSocket-Version must be 13"}
-	case !validKey(req.Header.Values("Sec-WebSocket-Key")):
+	case !validKey(req.Header["Sec-Websocket-Key"]):
 		return &refusal{cause: RefusedNotUpgrade, code: wire.BadRequest, reason: "the header Sec-WebSocket-Key must be there once, with 16 bytes in base64"}
 	}
 	return nil
@@ -281,8 +285,14 @@ func validKey(keys []string) bool {
 	if len(keys) != 1 {
 		return false
 	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0]))
-	return err == nil && len(key) == 16
+	const size = 16
+	text := strings.TrimSpace(keys[0])
+	if len(text) != base64.StdEncoding.EncodedLen(size) {
+		return false
+	}
+	var key [size + 2]byte // the padding's bytes too
+	n, err := base64.StdEncoding.Decode(key[:], []byte(text))
+	return err == nil && n == size
 }
 
 // hasToken reports whether a header's comma-separated list has the token.

@@ -5,8 +5,9 @@ import (
 	"sluice/router/wire"
 )
 
-// Deliver takes a message from the broker and queues it for its receivers on
-// this node. It encodes once for all of them and never waits.
+// Deliver takes a message from the broker and sends it to its receivers on this
+// node. It encodes once for all of them and waits for no client. If a large group's
+// deliveries come faster than the writers pass them on, it waits for those.
 func (r *Router) Deliver(m *Message) {
 	r.guard("a delivery", func() { r.deliver(m) })
 }
@@ -20,32 +21,38 @@ func (r *Router) deliver(m *Message) {
 	switch m.Kind {
 	case RoomMessage, UserJoined, UserLeft:
 		if g := r.rooms.lookup(m.Room); g != nil {
-			r.deliverRoom(g, m)
+			r.spread(g, &delivery{item: r.roomItem(g, m), at: m.Position})
 		}
 	case DirectMessage:
 		if g := r.users.lookup(m.Target); g != nil {
-			r.fanOut(g.snapshot(), socket.Item{Frame: encode(m)}, 0, Position{})
+			r.spread(g, &delivery{item: socket.Item{Frame: encode(m)}})
 		}
 	case ControlMessage:
 		r.control(m)
 	case RoomGap:
 		r.deliverGap(m)
 	default:
-		if list := r.everyone.snapshot(); len(list) > 0 {
-			r.fanOut(list, socket.Item{Frame: encode(m)}, m.Conn, Position{})
+		if g := r.everyone; g.size() > 0 {
+			r.spread(g, &delivery{item: socket.Item{Frame: encode(m)}, except: m.Conn})
 		}
 	}
 }
 
-func (r *Router) deliverRoom(g *group, m *Message) {
-	list, ok := g.take(m.Position)
-	if !ok {
-		r.count.dropped.count(DroppedStale)
+// spread brings a delivery to the members of a group, or on its way to them.
+func (r *Router) spread(g *group, d *delivery) {
+	for {
+		switch s := g.take(d, r); s.way {
+		case full:
+			<-s.room
+			continue
+		case stale:
+			r.count.dropped.count(DroppedStale)
+		case byFeeds:
+			s.feeds.post()
+		case direct:
+			r.fanOut(g, s.list, d)
+		}
 		return
-	}
-	defer g.give(m.Position)
-	if len(list) > 0 {
-		r.fanOut(list, r.roomItem(g, m), 0, m.Position)
 	}
 }
 
@@ -55,27 +62,23 @@ func (r *Router) deliverGap(m *Message) {
 	if m.Room != "" && m.Epoch != "" {
 		e.Reason, e.Epoch, e.Offset = wire.GapLost, m.Epoch, m.Offset
 	}
-	item := socket.Item{Frame: gapFrame(&e)}
-	told := 0
+	d := delivery{item: socket.Item{Frame: gapFrame(&e)}, tells: e.Reason}
+	g := r.everyone
 	switch {
 	case m.Room != "":
-		g := r.rooms.lookup(m.Room)
+		g = r.rooms.lookup(m.Room)
 		if g == nil {
 			return
 		}
-		item.Tag = &g.name // it neither displaces messages nor is displaced by them
-		item.Policy, item.Gap = r.whenFull(g)
-		list := g.skipTo(m.Position)
-		defer g.give(m.Position)
-		told = r.fanOut(list, item, 0, m.Position)
+		d.item.Tag = &g.name // it neither displaces messages nor is displaced by them
+		d.item.Policy, d.item.Gap = r.whenFull(g)
+		d.at, d.skips = m.Position, true // behind it deliveries go on
 	case m.Target != "":
-		if g := r.users.lookup(m.Target); g != nil {
-			told = r.fanOut(g.snapshot(), item, 0, Position{})
-		}
-	default:
-		told = r.fanOut(r.everyone.snapshot(), item, 0, Position{})
+		g = r.users.lookup(m.Target)
 	}
-	r.count.gaps.countN(e.Reason, uint64(told))
+	if g != nil {
+		r.spread(g, &d)
+	}
 }
 
 func gapFrame(e *wire.Gap) *socket.Frame {
@@ -148,33 +151,22 @@ func encode(m *Message) *socket.Frame {
 
 var userEvents = [...]string{UserJoined: "user_joined", UserLeft: "user_left", UserConnected: "user_connected", UserDisconnected: "user_disconnected"}
 
-// fanOut queues an item with its place in the room's history for each member but the
-// connection except. It returns for how many it was.
-func (r *Router) fanOut(list []*member, item socket.Item, except uint64, at Position) (receivers int) {
+// fanOut sends a delivery to the members of a small group, and ends it.
+func (r *Router) fanOut(g *group, list []*member, d *delivery) {
+	defer g.give(d)
 	var t sent
+	defer t.settle(r)
 	for _, m := range list {
-		state := m.state.Load()
-		if state == gone || m.conn.id == except {
-			continue
-		}
-		if state != active {
-			switch m.group.divert(m, item, at, m.conn.queueLimit()) {
-			case withheld:
-				receivers++
-				continue
-			case flooded:
-				t.overflow++
-				if m.conn.close(wire.CloseSlowConsumer, "more came while joining than is held for a connection") {
-					t.slow[socket.Disconnect]++
-				}
-				continue
-			}
-		}
-		receivers++
-		t.send(m.conn, item)
+		t.pass(m, d, true)
 	}
-	t.settle(r)
-	return receivers
+	r.tell(d, &t)
+}
+
+// tell counts a gap for each receiver.
+func (r *Router) tell(d *delivery, t *sent) {
+	if d.tells != "" {
+		r.count.gaps.countN(d.tells, t.receivers)
+	}
 }
 
 // queueLimit is how many bytes may wait for the connection.
@@ -183,21 +175,51 @@ func (c *conn) queueLimit() int { return c.r.cur.Load().limits.Queue }
 // sendHeld queues a delivery that was held back while the connection joined.
 func (c *conn) sendHeld(item socket.Item) {
 	var t sent
-	t.send(c, item)
+	t.send(c, item, true)
 	t.settle(c.r)
 }
 
 // sent counts the outcomes of one fan-out.
 type sent struct {
+	receivers                    uint64 // members for whom there was a delivery, those included that wait for theirs
 	delivered, overflow, closing uint64
 	pushed                       [3]uint64 // by socket.Policy: frames that made room for others, or found none
 	slow                         [3]uint64 // by socket.Policy: queues that were full
 }
 
-// send queues an item for one connection, and ends the connection if
-// it does not fit.
-func (t *sent) send(c *conn, item socket.Item) {
-	outcome, pushed := c.sock.Send(item)
+// pass sends a delivery to a member, if it is for him, now or later.
+func (t *sent) pass(m *member, d *delivery, now bool) {
+	state := m.state.Load()
+	if state == gone || m.conn.id == d.except {
+		return
+	}
+	if state != active {
+		switch m.group.divert(m, d, m.conn.queueLimit()) {
+		case withheld:
+			t.receivers++
+			return
+		case flooded:
+			t.overflow++
+			if m.conn.close(wire.CloseSlowConsumer, "more came while joining than is held for a connection") {
+				t.slow[socket.Disconnect]++
+			}
+			return
+		}
+	}
+	t.receivers++
+	t.send(m.conn, d.item, now)
+}
+
+// send sends an item to one connection, and ends the connection if it does not
+// fit into its queue. now says that it may be written right away.
+func (t *sent) send(c *conn, item socket.Item, now bool) {
+	var outcome socket.Outcome
+	var pushed int
+	if now {
+		outcome, pushed = c.sock.SendNow(item)
+	} else {
+		outcome, pushed = c.sock.Send(item)
+	}
 	if pushed > 0 {
 		t.pushed[item.Policy] += uint64(pushed)
 		t.slow[item.Policy]++
@@ -216,7 +238,8 @@ func (t *sent) send(c *conn, item socket.Item) {
 	}
 }
 
-// settle adds the outcomes to the node's counters.
+// settle adds the outcomes to the node's counters. It is deferred, so that a fault
+// in between loses none.
 func (t *sent) settle(r *Router) {
 	if t.delivered > 0 {
 		r.count.delivered.Add(t.delivered)
@@ -243,9 +266,9 @@ func (t *sent) settle(r *Router) {
 	}
 }
 
-// reply queues an event for this connection alone.
+// reply sends an event to this connection alone.
 func (c *conn) reply(sizeHint int, build func(dst []byte) []byte) {
-	outcome, _ := c.sock.Send(socket.Item{Frame: socket.NewFrame(sizeHint, build)})
+	outcome, _ := c.sock.SendNow(socket.Item{Frame: socket.NewFrame(sizeHint, build)})
 	if outcome == socket.Overflow && c.close(wire.CloseSlowConsumer, "reading too slowly: the queue is full") {
 		c.r.count.slow.add(int(socket.Disconnect), 1)
 		c.r.count.dropped.count(DroppedOverflow)

@@ -5,7 +5,8 @@
 //
 // The path of a connection:
 //
-//	connect.go   ServeHTTP: draining, upgrade, rate, capacity
+//	connect.go   ServeHTTP: draining, upgrade, rate, capacity. The server is net/http's, or
+//	             package listener's, which takes handshakes by a shorter path; query.go
 //	address.go   the client's address behind proxies, and its origin
 //	connect.go   the connect filters say who it is; the broker is subscribed to
 //	             the user; the socket is accepted, and its goroutine started
@@ -15,7 +16,7 @@
 //
 // The path of an identity:
 //
-//	identity.go  what the connect filters gave is checked and completed
+//	identity.go  what the connect filters gave is checked and completed; claims.go
 //	conn.go      each command looks whether it has expired, and is executed
 //	             under the identity that is in force as it begins
 //	grants.go    what it may do, asked for each command; pattern.go
@@ -29,7 +30,11 @@
 //	judge.go     the message filters, and what follows from their verdict;
 //	             ErrRetired: the next generation judges the command anew
 //	             Broker.Publish; the broker hands it back, on every node
-//	deliver.go   Deliver: encode once, queue for each member without blocking
+//	deliver.go   Deliver: encode once. To the members of a small group it is sent
+//	             here, written at once where nothing else is being written
+//	feed.go      of a large one each writer of package socket has a feed: it passes
+//	             on what waits there in one run, written with one system call for
+//	             each of its members
 //
 // The operator's own programs come by server.go (messages; the filters see where they
 // come from) and server_read.go. An order to the nodes is checked and published in
@@ -49,7 +54,8 @@
 //
 // Who receives what: group.go (a room, a user's connections, or everyone),
 // membership.go (the rooms of one connection). The rest: options.go, generation.go and current.go (what is in
-// force), stats.go, drain.go.
+// force), stats.go, drain.go, patience.go (the
+// contexts of the broker's calls).
 //
 // Goroutines:
 //
@@ -60,19 +66,21 @@
 //	             or the one that removes it from a room
 //	broker's     calls Deliver, never twice at a time for one room or user; it may
 //	             be a connection's goroutine that publishes
-//	engine's     writers and timer wheel of package socket; the wheel calls the
-//	             function that closes an expired connection
+//	engine's     writers and timer wheel of package socket; a writer passes on what
+//	             waits in its feeds; the wheel calls the function that closes an
+//	             expired connection
 //	orders       one for each kind of order, while there are any of it
 //	drain        one per Drain, waits for the connections to end
 //
 // Locks: none is held while another is taken, and none while a filter, the
 // broker, a socket or a callback is called. The exception is conn.turn: it is not a
 // lock of data but the right to execute something for a connection, taken before
-// any other and never two at a time. Deliver does not wait for it.
+// any other and never two at a time. Deliver does not wait for it. What Deliver and
+// group.settle do wait for, without a lock, are the engine's writers, which wait for nobody.
 //
 //	conn.turn       the commands of a connection, its end, and removals
 //	shard.mu        the groups by name, and their references
-//	group.mu        the members of one group, and its place in the history
+//	group.mu        the members of one group, its place in the history, and its feeds
 //	addrLimiter.mu  the handshakes by address
 //	revocations.mu  who is revoked
 //	orders.mu       the orders that have not begun

@@ -9,6 +9,7 @@ type Generation struct {
 	Number        uint64 // counts up from 1, for logs and metrics
 	Rooms         []RoomRule
 	Limits        Limits
+	Compression   Compression
 	DefaultGrants *Grants // for identities without grants; nil: DefaultGrants()
 	Filters       Filters // nil: none
 }
@@ -45,6 +46,13 @@ func DefaultLimits() Limits {
 		PingInterval:       25 * time.Second,
 		PongTimeout:        8 * time.Second,
 	}
+}
+
+// Compression is permessage-deflate (RFC 7692), in both directions and without context takeover,
+// for clients that ask for it. A change holds for connections made from then on.
+type Compression struct {
+	Level   int // 1, the fastest, to 9; 0: off
+	MinSize int // bytes of a message below which it is sent as it is; 512
 }
 
 // SlowPolicy says what happens to a connection whose queue is full.

@@ -28,15 +28,27 @@ type group struct {
 	waiting map[*member]*arrival
 	gapFunc func() *socket.Frame
 
+	feeds *feeds // of a large group; nil: it is a small one
+
 	// Guarded by mu: places in the room's history. Who joins gets what comes behind
 	// taken; who has been a member for longer has been given all up to given.
 	taken Position // of the latest delivery that has begun
 	given Position // of the latest delivery that has ended
 
-	// Guarded by mu: the broker delivers one by one, but for those of before and after
-	// it was subscribed anew.
-	underway int           // deliveries
-	settled  chan struct{} // closed when none is under way; nil: nobody waits for that
+	// Guarded by mu: deliveries, numbered as they begin. Those through feeds overlap, and
+	// end in the order in which they began.
+	begun    uint64
+	ended    uint64    // the one that given is of, or the last before it was set anew
+	underway int       // begun and not ended
+	settling *settling // who waits for the end of some
+}
+
+// settling is somebody who waits for the deliveries that had begun when he came.
+type settling struct {
+	next *settling
+	last uint64        // of them
+	left int           // of them, that have not ended
+	done chan struct{} // closed when all have
 }
 
 // member is one connection in one group.
@@ -73,6 +85,9 @@ func (g *group) add(m *member) int {
 func (g *group) addLocked(m *member) {
 	g.list = append(g.list, m)
 	g.live++
+	if g.feeds != nil {
+		g.feeds.addLocked(m)
+	}
 }
 
 // headcount is what there is to know of a room's members as one comes or goes.
@@ -143,6 +158,9 @@ func (g *group) removeLocked(m *member) {
 			}
 		}
 		g.list = list
+		if g.feeds != nil {
+			g.dealLocked(list)
+		}
 	}
 }
 
@@ -165,66 +183,109 @@ func (g *group) begin(p Position) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if p.Epoch != "" && !g.taken.covers(p) {
-		g.taken, g.given = p, p
+		g.taken, g.given, g.ended = p, p, g.begun
 	}
 }
 
-// take begins a delivery, to the members of this moment; give ends it. ok is false if the place
-// is one that they have been given already: a delivery of before the broker was
-// unsubscribed and subscribed again.
-func (g *group) take(at Position) (list []*member, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if at.Offset != 0 {
-		if g.taken.covers(at) {
-			return nil, false
-		}
-		g.taken = at
-	}
-	g.underway++
-	return g.list, true
+// route is the way of a delivery to the members.
+type route uint8
+
+const (
+	direct  route = iota // who delivers sends it to each of list, then calls give
+	byFeeds              // the writers do that, once the feeds are posted
+	stale                // the members have been given what has its place
+	full                 // not begun: there is no room in a feed until room is closed
+)
+
+// start is how a delivery begins.
+type start struct {
+	way   route
+	list  []*member
+	feeds *feeds
+	room  <-chan struct{}
 }
 
-// skipTo is take for a gap, behind which deliveries go on.
-func (g *group) skipTo(at Position) []*member {
+// take begins a delivery, to the members of this moment. It is stale if its place is one
+// that they have been given already: it is from before the broker was unsubscribed and
+// subscribed again.
+func (g *group) take(d *delivery, r *Router) start {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if at.Epoch != "" {
-		g.taken = at
+	if !d.skips && d.at.Offset != 0 && g.taken.covers(d.at) {
+		return start{way: stale}
 	}
+	g.sizeLocked(r)
+	fs := g.feeds
+	if fs != nil && fs.fullLocked() {
+		return start{way: full, room: fs.roomLocked()}
+	}
+	d.before = g.taken
+	if d.at.Offset != 0 || d.skips && d.at.Epoch != "" {
+		g.taken = d.at
+	}
+	g.begun++
+	d.seq = g.begun
 	g.underway++
-	return g.list
+	if fs == nil {
+		return start{way: direct, list: g.list}
+	}
+	shared := *d // who delivers keeps d on the stack
+	if fs.putLocked(&shared); shared.feeds == 0 {
+		g.giveLocked(&shared)
+	}
+	return start{way: byFeeds, feeds: fs}
+}
+
+// sizeLocked has the group delivered to according to its size. It is a large one until no
+// feed has deliveries, which another way would overtake.
+func (g *group) sizeLocked(r *Router) {
+	switch {
+	case g.feeds == nil && g.live > inlineMost:
+		g.feedLocked(r)
+	case g.feeds != nil && g.live <= inlineMost/2 && g.feeds.underway == 0:
+		g.feeds = nil
+	}
 }
 
 // give ends a delivery.
-func (g *group) give(at Position) {
+func (g *group) give(d *delivery) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if at.Epoch != "" && g.taken == at {
-		g.given = at
+	g.giveLocked(d)
+}
+
+func (g *group) giveLocked(d *delivery) {
+	if d.at.Epoch != "" && d.seq > g.ended {
+		g.given, g.ended = d.at, d.seq
 	}
 	g.underway--
-	if g.underway == 0 && g.settled != nil {
-		close(g.settled)
-		g.settled = nil
+	for at := &g.settling; *at != nil; {
+		s := *at
+		if d.seq <= s.last {
+			s.left--
+		}
+		if s.left > 0 {
+			at = &s.next
+			continue
+		}
+		close(s.done)
+		*at = s.next
 	}
 }
 
-// settle returns when no delivery is under way: to members who have left before, nothing
-// comes any more. Deliveries wait for nobody, so this does not take long; Deliver must
-// not call it.
+// settle returns when the deliveries that have begun before have ended: to members who
+// have left before, nothing comes any more. Deliveries wait for no client, so this does
+// not take long; Deliver must not call it.
 func (g *group) settle() {
 	g.mu.Lock()
 	if g.underway == 0 {
 		g.mu.Unlock()
 		return
 	}
-	if g.settled == nil {
-		g.settled = make(chan struct{})
-	}
-	settled := g.settled
+	s := &settling{next: g.settling, last: g.begun, left: g.underway, done: make(chan struct{})}
+	g.settling = s
 	g.mu.Unlock()
-	<-settled
+	<-s.done
 }
 
 // gap makes the event that stands in for what the room's members read too slowly for.

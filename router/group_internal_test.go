@@ -63,17 +63,17 @@ func TestDeliveriesToAJoiningMemberWaitAndKeepTheirOrder(t *testing.T) {
 	g := &group{}
 	m := &member{group: g}
 	g.add(m)
-	item := func(tag int) socket.Item {
-		return socket.Item{Frame: socket.NewFrame(0, func(b []byte) []byte { return b }), Tag: tag}
+	item := func(tag int) *delivery {
+		return &delivery{item: socket.Item{Frame: socket.NewFrame(0, func(b []byte) []byte { return b }), Tag: tag}}
 	}
 	for i := range 3 {
-		if g.divert(m, item(i), Position{}, 1<<20) != withheld {
+		if g.divert(m, item(i), 1<<20) != withheld {
 			t.Fatal("a delivery was not held")
 		}
 	}
 	var sent []any
 	g.activate(m, standing{}, func(i socket.Item) {
-		if i.Tag == 1 && g.divert(m, item(3), Position{}, 1<<20) != withheld { // one that comes while the held ones are sent
+		if i.Tag == 1 && g.divert(m, item(3), 1<<20) != withheld { // one that comes while the held ones are sent
 			t.Error("a delivery overtook those that are held")
 		}
 		sent = append(sent, i.Tag)
@@ -86,7 +86,7 @@ func TestDeliveriesToAJoiningMemberWaitAndKeepTheirOrder(t *testing.T) {
 			t.Errorf("sent %v", sent)
 		}
 	}
-	if g.divert(m, item(4), Position{}, 1<<20) != passed {
+	if g.divert(m, item(4), 1<<20) != passed {
 		t.Error("an active member's delivery was held")
 	}
 }

@@ -2,7 +2,6 @@ package router
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -73,30 +72,4 @@ func (r *Router) admissible(given *Identity) (*Identity, *refusal) {
 		return nil, ref
 	}
 	return &id, nil
-}
-
-// readClaims finds the token's id and the tags in claims. What is not there, or
-// is something else, is none.
-func readClaims(raw []byte) (tokenID string, tags []string) {
-	var claims map[string]json.RawMessage
-	if len(raw) == 0 || json.Unmarshal(raw, &claims) != nil {
-		return "", nil
-	}
-	if jti := claims["jti"]; len(jti) > 0 && json.Unmarshal(jti, &tokenID) != nil {
-		var number json.Number
-		if json.Unmarshal(jti, &number) == nil {
-			tokenID = string(number)
-		}
-	}
-	var list []json.RawMessage
-	if json.Unmarshal(claims["tags"], &list) != nil {
-		return tokenID, nil
-	}
-	for _, item := range list {
-		var tag string
-		if json.Unmarshal(item, &tag) == nil && tag != "" {
-			tags = append(tags, tag)
-		}
-	}
-	return tokenID, tags
 }

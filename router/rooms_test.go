@@ -25,9 +25,7 @@ func TestJoiningTwiceIsAnsweredTwiceAndCountsOnce(t *testing.T) {
 	u.quiet() // delivered once, and not announced again
 	u.send(`{"type":"leave_room","room":"r"}`)
 	u.expect("left")
-	if s := n.Stats(); s.Rooms != 0 {
-		t.Errorf("%d rooms are left", s.Rooms)
-	}
+	eventually(t, "the room is gone", func() bool { return n.Stats().Rooms == 0 })
 }
 
 func TestLeavingEndsDeliveries(t *testing.T) {

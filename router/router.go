@@ -177,7 +177,7 @@ const brokerTime = 10 * time.Second
 
 // brokerCtx is the context of a call of the broker.
 func (r *Router) brokerCtx() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.ctx, brokerTime)
+	return withPatience(r.ctx, brokerTime)
 }
 
 // brokerFailed counts a failure of the broker, and logs one a second: while the broker

@@ -44,6 +44,10 @@ type Stats struct {
 	Blocked   uint64            // times that a socket was full and its queue had to wait
 	Floods    uint64            // pauses of connections that sent too many pings, pongs and tiny fragments
 
+	// A message is compressed once for all receivers of the node; see Generation.Compression.
+	Compressed       map[string]uint64 // frames that were compressed, by result: CompressedSmaller or CompressedPlain
+	CompressionBytes map[string]uint64 // "in": of text in those frames; "out": what each receiver is sent for them
+
 	Orders map[string]uint64 // orders of Router.Control that reached this node, by what was done, and why not: see the Order constants
 
 	Verdicts map[string]uint64 // filters' refusals, as hook/action: "message/deny"
@@ -91,6 +95,12 @@ const (
 	RefreshRenewed     = "renewed"     // the connection has its new identity
 	RefreshUnsupported = "unsupported" // no filter asks clients who they are
 	RefreshOtherUser   = "other_user"  // the token is another user's, or the connection anonymous
+)
+
+// Results in Stats.Compressed.
+const (
+	CompressedSmaller = "smaller" // they are sent compressed
+	CompressedPlain   = "plain"   // they became no smaller, and are sent as they are
 )
 
 // Causes in Stats.Malformed that are not fields of a command.
@@ -283,11 +293,16 @@ func (r *Router) Stats() Stats {
 		Slow:      c.slow.snapshot(),
 		Blocked:   sockets.Handovers,
 		Floods:    sockets.Floods,
-		Orders:    r.orders.count.snapshot(),
-		Verdicts:  c.verdicts.snapshot(),
-		Retired:   c.retired.Load(),
-		Panics:    c.panics.Load(),
-		Broker:    c.broker.Load(),
+		Compressed: map[string]uint64{
+			CompressedSmaller: sockets.Deflate.Frames,
+			CompressedPlain:   sockets.Deflate.Plain,
+		},
+		CompressionBytes: map[string]uint64{"in": sockets.Deflate.In, "out": sockets.Deflate.Out},
+		Orders:           r.orders.count.snapshot(),
+		Verdicts:         c.verdicts.snapshot(),
+		Retired:          c.retired.Load(),
+		Panics:           c.panics.Load(),
+		Broker:           c.broker.Load(),
 
 		Recoveries:   c.recoveries.snapshot(),
 		Gaps:         c.gaps.snapshot(),

@@ -46,6 +46,10 @@ func (t *table) lookup(name string) *group {
 	return s.groups[name]
 }
 
+// subscribing is the ready of a group that is being subscribed, while nobody waits for
+// that. It is never closed.
+var subscribing = make(chan struct{})
+
 var errGroupFull = errors.New("the group is full")
 
 // acquire adds a reference to the named group, which the caller gives back
@@ -62,11 +66,14 @@ func (t *table) acquire(ctx context.Context, name string, max int) (*group, erro
 			return nil, errGroupFull
 		}
 		g.refs++
+		if g.ready == subscribing {
+			g.ready = make(chan struct{})
+		}
 		ready := g.ready
 		s.mu.Unlock()
 		return t.await(ctx, g, ready)
 	}
-	g = &group{name: name, refs: 1, ready: make(chan struct{})}
+	g = &group{name: name, refs: 1, ready: subscribing}
 	s.groups[name] = g
 	t.count.Add(1)
 	s.mu.Unlock()
@@ -84,7 +91,9 @@ func (t *table) subscribe(ctx context.Context, s *shard, g *group) (*group, erro
 			t.count.Add(-1)
 		}
 		g.err = err
-		close(g.ready)
+		if g.ready != subscribing {
+			close(g.ready)
+		}
 		g.ready = nil
 	}()
 	at, err := t.broker.Subscribe(ctx, Topic{User: t.users, Name: g.name}, t.keep(g.name))

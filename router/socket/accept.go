@@ -2,136 +2,125 @@ package socket
 
 import (
 	"bufio"
-	"context"
-	"fmt"
+	"bytes"
+	"errors"
 	"net"
 	"net/http"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 )
 
-const (
-	readBuffer  = 512                // of the library; larger messages are read past it
-	writeBuffer = 2 + maxControl + 1 // of the library: a control frame is one Write
-)
-
 // Accept upgrades the request. The origin is the caller's to check. After it
 // returns a nil error the handler of net/http must return: the socket does not
 // use its goroutine or buffers, and another goroutine calls Read until it
-// fails, then Release. Headers set on w are part of the response. On error the
-// response has been written.
+// fails, then Release. Headers set on w are part of the response, which leaves
+// with the first frame that is sent, or with the first Read or Release. On error
+// the response has been written.
+//
+// w must be an http.Hijacker, or have one under it. Of what Hijack gives, the
+// net.Conn is the socket's from then on; of the bufio.ReadWriter only what its
+// reader has buffered is copied, and nothing is kept once Accept has returned.
 func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Socket, error) {
 	o = o.withDefaults()
-	s := &Socket{
-		engine:       e,
-		writer:       e.nextWriter(),
-		readLimit:    o.ReadLimit,
-		queueLimit:   o.Queue,
-		writeTimeout: o.WriteTimeout,
-		messageTime:  o.MessageTime,
+	u := upgrades.Get().(*upgrade)
+	defer u.free()
+	u.ResponseWriter = w
+	u.options.Subprotocols = o.Subprotocols
+	u.options.CompressionMode = websocket.CompressionDisabled
+	if o.Deflate > 0 {
+		u.options.CompressionMode = websocket.CompressionNoContextTakeover
 	}
-	up := &upgrade{ResponseWriter: w, s: s}
-	ws, err := websocket.Accept(up, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // the origin is checked
-		Subprotocols:       o.Subprotocols,
-		OnPingReceived: func(_ context.Context, payload []byte) bool {
-			s.setPong(pongFrame(payload))
-			return false
-		},
-	})
-	if err != nil {
-		if s.nc != nil {
-			abort(s.nc)
-		}
+	if _, err := websocket.Accept(u, r, &u.options); !errors.Is(err, errTaken) {
 		return nil, err
 	}
-	ws.SetReadLimit(-1) // Read has its own
-	s.ws = ws
+	if u.nc.SetDeadline(time.Time{}) != nil { // net/http may have left some
+		abort(u.nc)
+		return nil, net.ErrClosed
+	}
+	if u.Header().Get("Sec-WebSocket-Extensions") == "" {
+		o.Deflate = 0
+	}
+	s := &Socket{
+		settings: e.shared.of(&o, o.Deflate),
+		engine:   e,
+		writer:   e.nextWriter(),
+		nc:       u.nc,
+		raw:      rawConn(u.nc),
+		in:       u.early,
+		partial:  &Frame{wire: bytes.Clone(u.response.Bytes())},
+	}
+	if s.raw != nil {
+		s.take = s.takeNow
+	}
+	u.early = nil
 	e.sockets.Add(1)
-	s.heartbeat.start(s, o)
+	s.heartbeat.start(s)
 	return s, nil
 }
 
-// upgrade is the ResponseWriter of the library during the handshake. It gives
-// it the socket instead of net/http's connection and buffers.
+// isResponse tells the handshake's response from the frames, all of which have
+// their FIN bit set.
+func (f *Frame) isResponse() bool { return f.wire[0]&finBit == 0 }
+
+// errTaken ends the library's part in a connection. It has verified the
+// handshake and decided on the response by then; a connection of its own would
+// cost more than our whole socket.
+var errTaken = errors.New("socket: the connection is taken over")
+
+// upgrade is the ResponseWriter of the library during the handshake.
 type upgrade struct {
 	http.ResponseWriter
-	s        *Socket
-	hijacked bool
+	options websocket.AcceptOptions
+
+	// Set by Hijack.
+	nc       net.Conn
+	early    *input
+	response bytes.Buffer
 }
 
-// WriteHeader leaves the response of success to Hijack.
-func (u *upgrade) WriteHeader(code int) {
-	if code != http.StatusSwitchingProtocols && !u.hijacked {
-		u.ResponseWriter.WriteHeader(code)
+var upgrades = sync.Pool{New: func() any {
+	// The origin is checked by the caller of Accept.
+	return &upgrade{options: websocket.AcceptOptions{InsecureSkipVerify: true}}
+}}
+
+func (u *upgrade) free() {
+	if u.early != nil {
+		u.early.free()
 	}
+	u.ResponseWriter, u.options.Subprotocols, u.nc, u.early = nil, nil, nil, nil
+	u.response.Reset()
+	upgrades.Put(u)
 }
 
-func (u *upgrade) Write(p []byte) (int, error) {
-	if u.hijacked {
-		return 0, http.ErrHijacked
-	}
-	return u.ResponseWriter.Write(p)
-}
-
-// Hijack takes the connection from net/http and writes the response.
+// Hijack takes the connection from net/http, and everything from the library.
 func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, brw, err := http.NewResponseController(u.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	u.hijacked = true
-	s := u.s
-	s.nc = nc
-	s.raw = rawConn(nc)
-	if n := brw.Reader.Buffered(); n > 0 {
-		b, err := brw.Reader.Peek(n)
-		if err != nil {
-			return nil, nil, err
-		}
-		s.early = append([]byte(nil), b...)
+	u.nc = nc
+	if early, err := brw.Reader.Peek(brw.Reader.Buffered()); err == nil {
+		u.early = earlyInput(early)
 	}
-	if err := u.respond(nc); err != nil {
-		return nil, nil, err
-	}
-	lib := (*libConn)(s)
-	return lib, bufio.NewReadWriter(bufio.NewReaderSize(lib, readBuffer), bufio.NewWriterSize(lib, writeBuffer)), nil
+	u.response.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = u.Header().Write(&u.response) // a buffer does not fail
+	u.response.WriteString("\r\n")
+	return nil, nil, errTaken
 }
 
-// respond writes the handshake's response and clears net/http's deadlines.
-func (u *upgrade) respond(nc net.Conn) error {
-	if err := nc.SetDeadline(time.Now().Add(u.s.writeTimeout)); err != nil {
-		return err
+// WriteHeader leaves the response of success to the socket, and swallows what
+// the library says of errTaken.
+func (u *upgrade) WriteHeader(code int) {
+	if code != http.StatusSwitchingProtocols && u.nc == nil {
+		u.ResponseWriter.WriteHeader(code)
 	}
-	buf := bufio.NewWriterSize(nc, 1024)
-	if _, err := buf.WriteString("HTTP/1.1 101 Switching Protocols\r\n"); err != nil {
-		return err
-	}
-	if err := u.Header().Write(buf); err != nil {
-		return err
-	}
-	if _, err := buf.WriteString("\r\n"); err != nil {
-		return err
-	}
-	if err := buf.Flush(); err != nil {
-		return fmt.Errorf("writing the handshake: %w", err)
-	}
-	return nc.SetDeadline(time.Time{})
 }
 
-// rawConn gives access to the descriptor of a connection that is nothing but a
-// socket. Other types may do more in their Write.
-func rawConn(nc net.Conn) syscall.RawConn {
-	switch nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-	default:
-		return nil
+func (u *upgrade) Write(p []byte) (int, error) {
+	if u.nc != nil {
+		return len(p), nil
 	}
-	raw, err := nc.(syscall.Conn).SyscallConn()
-	if err != nil || !canWriteRaw {
-		return nil
-	}
-	return raw
+	return u.ResponseWriter.Write(p)
 }

@@ -1,7 +1,9 @@
 package socket
 
 import (
+	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -105,5 +107,113 @@ func TestATLSClientThatNeverReadsIsEndedByTheWriteTimeout(t *testing.T) {
 	receive(t, ended)
 	if st := srv.engine.Stats(); st.WriteTimeouts != 1 {
 		t.Errorf("%d write timeouts counted, want 1", st.WriteTimeouts)
+	}
+}
+
+// acceptOnly is a socket whose life begins when the test says so.
+func acceptOnly(t *testing.T, life func(*Socket)) (*server, *rawClient, *Socket, chan<- struct{}) {
+	t.Helper()
+	begin := make(chan struct{})
+	srv := serve(t, serverConfig{}, func(s *Socket) {
+		<-begin
+		life(s)
+	})
+	nc, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	c := &rawClient{TCPConn: nc.(*net.TCPConn), t: t, br: bufio.NewReader(nc)}
+	c.must(c.SetReadDeadline(time.Now().Add(2 * patience)))
+	c.write([]byte(handshake + "\r\n"))
+	return srv, c, srv.socket(t), begin
+}
+
+func (c *rawClient) expectResponse() {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.br, nil)
+	c.must(err)
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		c.t.Fatalf("status %d, want 101", resp.StatusCode)
+	}
+}
+
+func TestTheResponseLeavesInOneWriteWithTheFirstFrame(t *testing.T) {
+	srv, c, s, begin := acceptOnly(t, echo)
+	defer close(begin)
+	if n := s.QueuedBytes(); n != 0 {
+		t.Errorf("%d bytes count as queued before anything was sent", n)
+	}
+	if st := srv.engine.Stats(); st.Writes != 0 {
+		t.Errorf("there were %d writes before anything was sent", st.Writes)
+	}
+	s.Send(Item{Frame: textFrame("welcome")})
+	c.expectResponse()
+	c.expect(opText, "welcome")
+	eventually(t, "the frame is counted", func() bool { return srv.engine.Stats().Frames == 1 })
+	if st := srv.engine.Stats(); st.Writes != 1 {
+		t.Errorf("there were %d writes, want 1", st.Writes)
+	}
+}
+
+func TestTheResponseIsSentThoughNothingElseIs(t *testing.T) {
+	for name, tt := range map[string]struct {
+		life func(*Socket)
+		then func(*rawClient)
+	}{
+		"to who reads": {echo, func(c *rawClient) {
+			c.write(text("hello"))
+			c.expect(opText, "hello")
+		}},
+		"to who closes":   {func(s *Socket) { s.Close(4000, ""); readAll(make(chan error, 1))(s) }, func(c *rawClient) { c.expectClose(4000) }},
+		"to who releases": {func(*Socket) {}, func(c *rawClient) { c.expectEOF() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, c, _, begin := acceptOnly(t, tt.life)
+			close(begin)
+			c.expectResponse()
+			tt.then(c)
+		})
+	}
+}
+
+func TestCompressionIsAgreedOnOnlyIfBothWantIt(t *testing.T) {
+	for _, tt := range []struct {
+		level int
+		offer websocket.CompressionMode
+		want  int
+	}{
+		{0, websocket.CompressionDisabled, 0},
+		{0, websocket.CompressionContextTakeover, 0},
+		{6, websocket.CompressionDisabled, 0},
+		{6, websocket.CompressionContextTakeover, 6},
+		{6, websocket.CompressionNoContextTakeover, 6},
+	} {
+		srv := serve(t, serverConfig{options: Options{Deflate: tt.level}}, echo)
+		srv.dial(t, &websocket.DialOptions{CompressionMode: tt.offer})
+		if got := srv.socket(t).deflate; got != tt.want {
+			t.Errorf("with level %d and offer %d the socket compresses at %d, want %d", tt.level, tt.offer, got, tt.want)
+		}
+	}
+}
+
+func TestSocketsWithTheSameOptionsShareTheirSettings(t *testing.T) {
+	e := new(Engine)
+	o := Options{Queue: 1000}.withDefaults()
+	a, b := e.shared.of(&o, 0), e.shared.of(&o, 0)
+	if a != b {
+		t.Error("equal settings are there twice")
+	}
+	if e.shared.of(&o, 6) == a {
+		t.Error("the peer's compression makes no difference")
+	}
+	for i := range 10 * maxShared {
+		o.Queue = i + 1
+		if got := e.shared.of(&o, 0); got.queueLimit != i+1 {
+			t.Fatalf("a limit of %d, want %d", got.queueLimit, i+1)
+		}
+	}
+	if n := len(e.shared.all); n > maxShared {
+		t.Errorf("%d settings are remembered, want at most %d", n, maxShared)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // fanOut is n sockets whose clients throw away what they get.
-func fanOut(b *testing.B, n int) (*server, []*Socket) {
+func fanOut(b testing.TB, n int) (*server, []*Socket) {
 	srv := serve(b, serverConfig{}, echo)
 	var sockets []*Socket
 	for range n {

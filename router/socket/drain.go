@@ -72,7 +72,7 @@ func (s *Socket) drainRaw() func() error {
 			return true
 		}
 		scratch := scratchPool.Get().(*[]byte)
-		n, _, err := writeOnce(fd, gather(taken, offset, *scratch))
+		n, _, err := writeOnce(fd, s.gather(taken, offset, *scratch))
 		scratchPool.Put(scratch)
 		s.writer.counts.writes.Add(1)
 		s.mu.Lock()
@@ -99,7 +99,7 @@ func (s *Socket) drainPlain() error {
 		return nil
 	}
 	scratch := scratchPool.Get().(*[]byte)
-	n, err := s.nc.Write(gather(taken, 0, *scratch))
+	n, err := s.nc.Write(s.gather(taken, 0, *scratch))
 	scratchPool.Put(scratch)
 	s.writer.counts.writes.Add(1)
 	s.mu.Lock()

@@ -12,6 +12,7 @@ type Engine struct {
 	writers []*writer
 	wheel   *wheel
 	running sync.WaitGroup
+	shared  sharedSettings
 
 	next    atomic.Uint32 // the writer of the next socket
 	sockets atomic.Int64  // accepted and not released
@@ -19,14 +20,16 @@ type Engine struct {
 	stalled atomic.Uint64 // messages that were not complete in time
 	aborted chan struct{} // closed by Abort
 	abort   sync.Once
+
+	deflates
 }
 
 // NewEngine starts the engine's goroutines; Close ends them, after every
 // socket has been released.
 func NewEngine() *Engine {
 	e := &Engine{wheel: newWheel(), aborted: make(chan struct{})}
-	for range runtime.GOMAXPROCS(0) {
-		w := newWriter()
+	for i := range runtime.GOMAXPROCS(0) {
+		w := newWriter(i)
 		e.writers = append(e.writers, w)
 		e.running.Go(w.run)
 	}
@@ -47,6 +50,17 @@ func (e *Engine) Close() {
 	e.running.Wait()
 }
 
+// Writers is how many writers there are.
+func (e *Engine) Writers() int { return len(e.writers) }
+
+// Post has a writer do a task, behind what is on its list. After Close the
+// caller does it itself.
+func (e *Engine) Post(writer int, t Task) {
+	if !e.writers[writer].add(job{task: t}) {
+		t.Do()
+	}
+}
+
 func (e *Engine) nextWriter() *writer {
 	return e.writers[e.next.Add(1)%uint32(len(e.writers))]
 }
@@ -61,15 +75,16 @@ type Stats struct {
 	WriteTimeouts uint64 // sockets that took nothing for WriteTimeout
 	Silent        uint64 // sockets that sent nothing after a ping
 	Pings         uint64 // queued by the heartbeat
-	Library       uint64 // close frames of the library, swallowed ones included
 	Stalled       uint64 // sockets whose peer began a message and did not end it in time
 	Floods        uint64 // times that a socket paused because its peer sent too many pings, pongs and tiny fragments
+	Deflate       DeflateStats
 	Discarded     uint64 // data frames of a socket that failed, or was closed while full, that were queued and not written whole
 }
 
 // Stats adds up the counters of all writers.
 func (e *Engine) Stats() Stats {
 	st := Stats{Sockets: e.sockets.Load(), Floods: e.floods.Load(), Stalled: e.stalled.Load()}
+	st.Deflate = e.deflates.snapshot()
 	for _, w := range e.writers {
 		c := &w.counts
 		st.Bytes += c.bytes.Load()
@@ -79,7 +94,6 @@ func (e *Engine) Stats() Stats {
 		st.WriteTimeouts += c.timeouts.Load()
 		st.Silent += c.silent.Load()
 		st.Pings += c.pings.Load()
-		st.Library += c.library.Load()
 		st.Discarded += c.discarded.Load()
 	}
 	return st

@@ -3,6 +3,7 @@ package socket
 import (
 	"encoding/binary"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -21,10 +22,11 @@ const (
 	maxReason  = maxControl - 2
 )
 
-// Frame is a text message encoded once for all its receivers; immutable.
+// Frame is a text message encoded once for all its receivers; immutable, but that its
+// compressed forms are made when somebody wants them.
 type Frame struct {
 	wire   []byte // header and payload
-	header int    // bytes of the header
+	packed atomic.Pointer[packed]
 }
 
 // NewFrame encodes what build appends to dst, which has room for sizeHint
@@ -33,32 +35,55 @@ func NewFrame(sizeHint int, build func(dst []byte) []byte) *Frame {
 	return encode(opText, build(make([]byte, maxHeader, maxHeader+max(sizeHint, 0))))
 }
 
+// wireOf is the frame as the socket's peer takes it: compressed, if the two have agreed
+// on that and it is worth it. It is the same slice for every call and every socket of that
+// level. The first call for a frame compresses it, so no lock should be held then.
+func (s *Socket) wireOf(f *Frame) []byte {
+	if s.deflate == 0 || f.wire[0] != finBit|opText {
+		return f.wire
+	}
+	return f.deflated(s.deflate, s.deflateMin, &s.engine.deflates)
+}
+
 // Payload is the frame's text, without its header. It must not be changed.
-func (f *Frame) Payload() []byte { return f.wire[f.header:] }
+func (f *Frame) Payload() []byte {
+	switch f.wire[1] {
+	case 127:
+		return f.wire[10:]
+	case 126:
+		return f.wire[4:]
+	}
+	return f.wire[2:]
+}
 
 // encode puts a header in front of a payload that starts at maxHeader in b.
 func encode(opcode byte, b []byte) *Frame {
 	n := len(b) - maxHeader
-	size := 2
+	h := b[maxHeader-headerSize(n):]
+	appendHeader(h[:0], finBit|opcode, n)
+	return &Frame{wire: h}
+}
+
+// headerSize is the size of the header of an unmasked frame with n bytes of payload.
+func headerSize(n int) int {
 	switch {
 	case n > 0xFFFF:
-		size = 10
-	case n > 125:
-		size = 4
+		return 10
+	case n > maxControl:
+		return 4
 	}
-	h := b[maxHeader-size:]
-	h[0] = finBit | opcode
-	switch size {
+	return 2
+}
+
+// appendHeader appends the header of an unmasked frame; first is FIN, RSV and opcode.
+func appendHeader(dst []byte, first byte, n int) []byte {
+	switch headerSize(n) {
 	case 10:
-		h[1] = 127
-		binary.BigEndian.PutUint64(h[2:], uint64(n))
+		return binary.BigEndian.AppendUint64(append(dst, first, 127), uint64(n))
 	case 4:
-		h[1] = 126
-		binary.BigEndian.PutUint16(h[2:], uint16(n))
-	default:
-		h[1] = byte(n)
+		return binary.BigEndian.AppendUint16(append(dst, first, 126), uint16(n))
 	}
-	return &Frame{wire: h, header: size}
+	return append(dst, first, byte(n))
 }
 
 // Frames without a payload are shared by all sockets.

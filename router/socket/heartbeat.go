@@ -1,19 +1,11 @@
 package socket
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "math/rand/v2"
 
 // heartbeat pings one socket and ends it if nothing comes back, whatever it
 // would be. Timing is the wheel's: two entries for each interval.
 type heartbeat struct {
-	// Static after start.
-	entry    wheelEntry
-	socket   *Socket
-	frame    *Frame
-	interval time.Duration
-	timeout  time.Duration
+	entry wheelEntry
 
 	// Guarded by Socket.mu.
 	waiting bool   // for a sign of life
@@ -23,24 +15,18 @@ type heartbeat struct {
 // start puts the socket on the wheel. The first ping is at a random time
 // within the interval, so that those of many connections that were made at
 // once are spread.
-func (h *heartbeat) start(s *Socket, o Options) {
-	if o.PingInterval <= 0 {
+func (h *heartbeat) start(s *Socket) {
+	if s.pingInterval <= 0 {
 		return
 	}
-	h.socket, h.interval, h.timeout = s, o.PingInterval, o.PongTimeout
-	h.entry.owner = h
-	h.frame = pingFrame
-	if o.JSONPing != nil {
-		h.frame = o.JSONPing
-	}
-	s.engine.wheel.add(&h.entry, rand.N(h.interval))
+	h.entry.owner = s
+	s.engine.wheel.add(&h.entry, rand.N(s.pingInterval))
 }
 
 // expire is called by the wheel.
-func (h *heartbeat) expire() {
-	s := h.socket
+func (s *Socket) expire() {
 	s.mu.Lock()
-	silent := h.stepLocked(s)
+	silent := s.heartbeat.stepLocked(s)
 	s.mu.Unlock()
 	if silent {
 		s.silent.Store(true)
@@ -55,18 +41,18 @@ func (h *heartbeat) stepLocked(s *Socket) (silent bool) {
 	}
 	w := s.engine.wheel
 	if !h.waiting {
-		s.ping = h.frame
+		s.ping = s.pingFrame
 		s.scheduleLocked()
 		s.writer.counts.pings.Add(1)
 		h.waiting, h.seen = true, s.reads.Load()
-		w.add(&h.entry, h.timeout)
+		w.add(&h.entry, s.pongTimeout)
 		return false
 	}
 	if s.ping != nil || s.partial != nil || s.raw == nil && s.busy {
 		// The peer cannot have seen the ping. Whether it is alive is up to
 		// the write's timeout; the wait begins when the ping is out.
 		h.seen = s.reads.Load()
-		w.add(&h.entry, h.timeout)
+		w.add(&h.entry, s.pongTimeout)
 		return false
 	}
 	// Unchanged and odd: the reader has waited for the peer all the time.
@@ -75,6 +61,6 @@ func (h *heartbeat) stepLocked(s *Socket) (silent bool) {
 		return true
 	}
 	h.waiting = false
-	w.add(&h.entry, max(h.interval-h.timeout, 0))
+	w.add(&h.entry, max(s.pingInterval-s.pongTimeout, 0))
 	return false
 }

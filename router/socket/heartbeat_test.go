@@ -15,7 +15,7 @@ const (
 var beats = Options{PingInterval: time.Hour, PongTimeout: time.Hour}
 
 // beat is one turn of the wheel: a ping, or the look at what came after it.
-func (s *Socket) beat() { s.heartbeat.expire() }
+func (s *Socket) beat() { s.expire() }
 
 // awaitRead waits until the reader has taken something, and waits again.
 func (s *Socket) awaitRead(t *testing.T, since uint32) {
@@ -160,8 +160,8 @@ func TestFirstPingsAreSpreadOverTheInterval(t *testing.T) {
 	e := &Engine{wheel: w}
 	const n, interval = 1000, 10 * time.Second
 	for range n {
-		s := &Socket{engine: e}
-		s.heartbeat.start(s, Options{PingInterval: interval, PongTimeout: time.Second})
+		s := &Socket{engine: e, settings: &settings{pingInterval: interval, pongTimeout: time.Second}}
+		s.heartbeat.start(s)
 	}
 	perSlot := map[int64]int{}
 	for i := range w.slots {

@@ -1,84 +1,79 @@
 package socket
 
 import (
-	"fmt"
-	"io"
 	"net"
+	"syscall"
 	"time"
 )
 
 // past is a deadline that makes a waiting call return.
 var past = time.Unix(1, 0)
 
-// libConn is the Socket as the connection that the library has. The library
-// never closes it, sets no deadline, and does not write: its close frame goes
-// the way of all frames.
-type libConn Socket
-
-var _ net.Conn = (*libConn)(nil)
-
-// Read gives what came behind the handshake, then what the connection has, up
-// to a frame that is too big.
-func (c *libConn) Read(p []byte) (int, error) {
-	s := (*Socket)(c)
-	if err := s.beforeRead(); err != nil {
-		return 0, err
+// receive waits until something has come and takes it, all that there is if
+// it has room.
+func (s *Socket) receive() error {
+	if s.raw == nil {
+		return s.receivePlain()
 	}
-	n, err := c.receive(p)
-	if n > 0 {
-		n = s.follow(p[:n])
+	if err := s.raw.Read(s.take); err != nil {
+		return err
 	}
-	if n == 0 && err == nil {
-		err = s.fault
-	}
-	return n, err
+	return s.in.err
 }
 
-// receive is Read without a look at what came. The count of reads tells the
-// heartbeat that something came.
-func (c *libConn) receive(p []byte) (int, error) {
-	if len(c.early) > 0 {
-		n := copy(p, c.early)
-		if c.early = c.early[n:]; len(c.early) == 0 {
-			c.early = nil
+// takeNow is called when something may have come. While nothing has, there is
+// no input: the buffer that was tried with goes back.
+func (s *Socket) takeNow(fd uintptr) bool {
+	in := s.in
+	if in == nil {
+		in = inputs.Get().(*input)
+		s.in = in
+	}
+	n, again, err := readOnce(fd, in.room(s.readLimit))
+	if again {
+		if in.idle() {
+			s.in = nil
+			in.free()
 		}
-		return n, nil
+		return false
 	}
-	c.reads.Add(1)
-	n, err := c.nc.Read(p)
-	c.reads.Add(1)
-	if err != nil {
-		c.ncErr = err
-	}
-	return n, err
+	in.err = err
+	in.came(n)
+	return true
 }
 
-// Write takes a frame of the library: one call is one frame, since it fits
-// into the library's buffer. It is a close frame, the answer to the peer's or
-// for an error of the protocol; after one of ours it is swallowed. The library
-// keeps p.
-func (c *libConn) Write(p []byte) (int, error) {
-	s := (*Socket)(c)
-	s.writer.counts.library.Add(1)
-	if len(p) < 2 || p[0] != finBit|opClose || int(p[1]) != len(p)-2 {
-		return 0, fmt.Errorf("socket: unexpected write of %d bytes by the library", len(p))
+// receivePlain is receive for a connection that can only be read by waiting
+// with a buffer in hand.
+func (s *Socket) receivePlain() error {
+	if s.in != nil && s.in.idle() && len(s.in.buf) != plainStep {
+		s.in.free()
+		s.in = nil
 	}
-	s.sayGoodbye(controlFrame(opClose, p[2:]))
-	return len(p), nil
+	if s.in == nil {
+		s.in = plainInputs.Get().(*input)
+	}
+	n, err := s.nc.Read(s.in.room(s.readLimit))
+	if n > 0 {
+		s.in.came(n)
+		return nil // the error comes again
+	}
+	return err
 }
 
-// Close makes Read return. The connection is closed by Release, when what is
-// queued is written.
-func (c *libConn) Close() error {
-	_ = c.nc.SetReadDeadline(past)
-	return nil
+// rawConn gives access to the descriptor of a connection that is nothing but a
+// socket. Other types may do more in their Read and Write.
+func rawConn(nc net.Conn) syscall.RawConn {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return nil
+	}
+	raw, err := nc.(syscall.Conn).SyscallConn()
+	if err != nil || !canWriteRaw {
+		return nil
+	}
+	return raw
 }
-
-func (c *libConn) LocalAddr() net.Addr              { return c.nc.LocalAddr() }
-func (c *libConn) RemoteAddr() net.Addr             { return c.nc.RemoteAddr() }
-func (c *libConn) SetDeadline(time.Time) error      { return nil }
-func (c *libConn) SetReadDeadline(time.Time) error  { return nil }
-func (c *libConn) SetWriteDeadline(time.Time) error { return nil }
 
 // abort ends the connection without waiting for anything that is not written,
 // in the kernel too.
@@ -108,5 +103,3 @@ func linger(nc net.Conn, buf []byte) {
 		n += k
 	}
 }
-
-var _ io.ReadWriteCloser = (*libConn)(nil)

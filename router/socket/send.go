@@ -19,7 +19,7 @@ const (
 type Outcome uint8
 
 const (
-	Queued   Outcome = iota // the frame
+	Queued   Outcome = iota // the frame, or written
 	Overflow                // nothing was queued: the queue is full, the caller should close
 	Closed                  // nothing was queued: the socket is closing
 	Dropped                 // a gap in the frame's place, if it has one: no other frame could make room
@@ -103,7 +103,7 @@ func (s *Socket) pushLocked(it *Item) {
 func (s *Socket) scheduleLocked() {
 	if !s.busy && !s.failed {
 		s.busy = true
-		s.writer.add(s)
+		s.writer.add(job{socket: s})
 	}
 }
 
@@ -137,7 +137,7 @@ const (
 // frames of at most budget bytes, or one. settleLocked must follow.
 func (s *Socket) takeLocked(dst []flight, budget int) []flight {
 	if s.partial != nil {
-		budget -= len(s.partial.wire) - s.written
+		budget -= len(s.wireOf(s.partial)) - s.written
 		dst = append(dst, flight{s.partial, kindPartial})
 	}
 	if s.byeTaken || budget < 0 {
@@ -170,11 +170,13 @@ func (s *Socket) settleLocked(taken []flight, n int) {
 		if fl.kind == kindPartial {
 			start = s.written
 		}
-		rest := len(fl.frame.wire) - start
+		rest := len(s.wireOf(fl.frame)) - start
 		switch {
 		case n >= rest:
 			n -= rest
-			frames++
+			if !fl.frame.isResponse() {
+				frames++
+			}
 			s.doneLocked(fl)
 		case n > 0:
 			if fl.kind == kindData {
@@ -246,7 +248,7 @@ func (s *Socket) fail() {
 	s.mu.Lock()
 	s.failed = true
 	s.closing.Store(true)
-	if p := s.partial; p != nil && p.wire[0] == finBit|opText && p != s.heartbeat.frame {
+	if p := s.partial; p != nil && p.wire[0] == finBit|opText && p != s.pingFrame {
 		s.writer.counts.discarded.Add(1)
 	}
 	s.partial, s.ping, s.pong = nil, nil, nil

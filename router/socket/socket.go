@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // Errors that end Read. Anything else is the connection's own end.
@@ -42,6 +40,8 @@ type Options struct {
 	PingInterval time.Duration // from ping to ping (0: no heartbeat)
 	PongTimeout  time.Duration // from a ping until anything must have come, and before the next ping (8 s)
 	Subprotocols []string      // that may be chosen, the preferred first
+	Deflate      int           // level of permessage-deflate, 1 to 9, offered to who asks for it (0: never)
+	DeflateMin   int           // bytes of a text below which it is not compressed (512)
 	JSONPing     *Frame        // if set, sent at PingInterval instead of a WebSocket ping
 }
 
@@ -61,6 +61,9 @@ func (o Options) withDefaults() Options {
 	if o.PongTimeout <= 0 {
 		o.PongTimeout = 8 * time.Second
 	}
+	if o.DeflateMin <= 0 {
+		o.DeflateMin = 512
+	}
 	return o
 }
 
@@ -68,33 +71,24 @@ func (o Options) withDefaults() Options {
 // other methods are safe for concurrent use.
 type Socket struct {
 	// Static after Accept.
-	engine       *Engine
-	writer       *writer
-	nc           net.Conn
-	raw          syscall.RawConn // nil: nc cannot be written without waiting
-	ws           *websocket.Conn
-	readLimit    int
-	queueLimit   int
-	writeTimeout time.Duration
-	messageTime  time.Duration
+	*settings
+	engine *Engine
+	writer *writer
+	nc     net.Conn
+	raw    syscall.RawConn       // nil: nc can only be read and written by waiting for it
+	take   func(fd uintptr) bool // takeNow, for raw
 
 	// Owned by the reader.
-	early   []byte  // what came behind the handshake, until it is read
-	message *[]byte // borrowed, the message that Read returned
-	ended   error   // what Read returns from now on
-	ncErr   error   // the error of the connection itself
-
-	// Owned by the reader: what it is sent. Times are since the wheel's start.
-	walk         walk
-	fault        error         // of the peer: nothing more is read
-	messageSince time.Duration // a message has been open for so long; 0: none is
-	small        int           // frames since smallSince
-	smallSince   time.Duration
+	in         *input        // what has come of the peer; nil while there is nothing
+	ended      error         // what Read returns from now on
+	smallSince time.Duration // by the wheel
+	small      int32         // frames of a flood since then
+	peerGone   bool          // the peer has said goodbye, or the connection has ended
 
 	// Any goroutine.
-	reads   atomic.Uint32 // odd while the reader waits for the peer
-	closing atomic.Bool   // no frame is queued any more; set under mu
 	silent  atomic.Bool   // set by the heartbeat
+	closing atomic.Bool   // no frame is queued any more; set under mu
+	reads   atomic.Uint32 // odd while the reader waits for the peer
 	code    atomic.Int32  // close code; 0: none yet
 
 	// Guarded by mu.
@@ -107,7 +101,7 @@ type Socket struct {
 	byeDone   bool          // goodbye is written
 	partial   *Frame        // of which written bytes are on the wire, and the rest must be next
 	written   int           // bytes
-	busy      bool          // a writer or drain has the right to write
+	busy      bool          // somebody has the right to write: a writer, drain, or a Run
 	blocked   bool          // drain has it, for the socket was full
 	overflown bool          // a frame found no room since the queue was last empty
 	failed    bool          // the connection takes no more
@@ -150,6 +144,10 @@ func (s *Socket) discardLocked() {
 	s.writer.counts.discarded.Add(uint64(s.queue.discard()))
 }
 
+// Writer is the one of the engine's writers that writes to the socket: 0 up to
+// Engine.Writers.
+func (s *Socket) Writer() int { return s.writer.index }
+
 // CloseCode is the code that the peer or Close ended the connection with, 1005
 // for a close frame of the peer without one; 1006 if there was no close frame.
 func (s *Socket) CloseCode() int {
@@ -160,7 +158,7 @@ func (s *Socket) CloseCode() int {
 }
 
 // QueuedBytes is how much waits to be written, frame headers and what is being
-// written included.
+// written included, the handshake's response not.
 func (s *Socket) QueuedBytes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,8 +167,8 @@ func (s *Socket) QueuedBytes() int {
 
 func (s *Socket) queuedLocked() int {
 	n := s.queue.bytes
-	if s.partial != nil {
-		n += len(s.partial.wire) - s.written
+	if s.partial != nil && !s.partial.isResponse() {
+		n += len(s.wireOf(s.partial)) - s.written
 	}
 	return n
 }

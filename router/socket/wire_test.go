@@ -21,7 +21,7 @@ type wire struct {
 
 func newWire(seed uint64) *wire {
 	return &wire{
-		Socket: &Socket{writer: newWriter(), queueLimit: 1 << 30, busy: true},
+		Socket: &Socket{writer: newWriter(0), settings: &settings{queueLimit: 1 << 30}, busy: true},
 		r:      rand.New(rand.NewPCG(seed, 2)),
 	}
 }
@@ -32,7 +32,7 @@ func (w *wire) write(all bool, meanwhile func()) {
 	if len(taken) == 0 {
 		return
 	}
-	out := gather(taken, w.written, nil)
+	out := w.gather(taken, w.written, nil)
 	n := len(out)
 	if !all {
 		n = w.r.IntN(len(out) + 1)

@@ -9,7 +9,7 @@ const canWriteRaw = true
 // writeOnce writes what the socket takes now.
 func writeOnce(fd uintptr, p []byte) (n int, full bool, err error) {
 	for {
-		n, err = syscall.Write(int(fd), p)
+		n, err = write(fd, p)
 		switch err {
 		case nil:
 			return n, n < len(p), nil
