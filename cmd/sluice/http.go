@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,8 +27,9 @@ func clientHandler(r *router.Router, withDemo bool) http.Handler {
 	if withDemo {
 		mux.Handle("/", demo.Handler())
 	}
-	mux.Handle("/ws", r)
-	mux.Handle("/ws/secure", r)
+	for path, h := range handshakes(r) {
+		mux.Handle(path, h)
+	}
 	mux.Handle("/healthz", admin.Liveness())
 	mux.Handle("/readyz", admin.Readiness(r.Health))
 	stats := admin.PublicStats(r)
@@ -46,6 +48,11 @@ func clientHandler(r *router.Router, withDemo bool) http.Handler {
 	return mux
 }
 
+// handshakes are the handlers of the WebSocket endpoints, by path.
+func handshakes(r *router.Router) map[string]http.Handler {
+	return map[string]http.Handler{"/ws": r, "/ws/secure": r}
+}
+
 // newServer bounds every request in time and size. Connections that were
 // upgraded are the router's: the bounds end with the upgrade.
 func newServer(handler http.Handler, limits *LimitsConfig, log *slog.Logger) *http.Server {
@@ -62,7 +69,7 @@ func newServer(handler http.Handler, limits *LimitsConfig, log *slog.Logger) *ht
 
 // listen opens a listener; the error is one line that says what to do.
 func listen(address, key string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := listenConfig.Listen(context.Background(), "tcp", address)
 	if err == nil {
 		return l, nil
 	}

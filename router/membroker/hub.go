@@ -180,7 +180,7 @@ func (s *shard) topicLocked(h *Hub, name router.Topic) *topic {
 		if s.topics == nil {
 			s.topics = make(map[router.Topic]*topic)
 		}
-		t = &topic{hub: h, shard: s, name: name}
+		t = newTopic(h, s, name)
 		s.topics[name] = t
 		s.peak = max(s.peak, len(s.topics))
 	}

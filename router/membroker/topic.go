@@ -32,6 +32,16 @@ type topic struct {
 	delivering bool          // somebody delivers, and will look at queue before he stops
 	queue      *batch        // published meanwhile; nil if empty, and if !delivering
 	room       chan struct{} // closed by whoever takes a full queue; nil if nobody waits
+
+	// Memory of nodes and refs at first, for most topics have one node.
+	firstNode [1]*Node
+	firstRef  [1]int
+}
+
+func newTopic(h *Hub, s *shard, name router.Topic) *topic {
+	t := &topic{hub: h, shard: s, name: name}
+	t.nodes, t.refs = t.firstNode[:0], t.firstRef[:0]
+	return t
 }
 
 // batch is a run of queued messages.
