@@ -55,10 +55,9 @@ func newBatcher(s *shard, l lane) *batcher {
 // ends the wait, the command may be executed all the same, so neither it nor what
 // its arguments refer to may be used any more.
 //
-// A ctx with a deadline ends the wait at once. One without leaves the bound to
-// Options.Timeout: while nothing else is under way such a caller sends by itself,
-// which takes a third of the time, and notices the end of ctx when Redis has
-// answered or Timeout is over.
+// While nothing else is under way the caller sends by itself, which takes a third
+// of the time. He then notices that ctx was cancelled when Redis has answered or
+// Options.Timeout is over; a deadline of ctx ends his wait at once.
 //
 // bytes are those of the command's arguments, or if that is more, of the expected
 // answer: they bound what waits and what leaves at a time.
@@ -68,18 +67,34 @@ func (q *batcher) do(ctx context.Context, cmd redis.Cmder, bytes int) error {
 	}
 	c := calls.Get().(*call)
 	c.set(cmd, bytes)
+	return q.carry(ctx, c)
+}
+
+// publish is do for a message that no history keeps.
+func (q *batcher) publish(ctx context.Context, command, channel string, m *router.Message) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := calls.Get().(*call)
+	c.setPublish(command, channel, m)
+	return q.carry(ctx, c)
+}
+
+// carry queues a call, and awaits its answer.
+func (q *batcher) carry(ctx context.Context, c *call) error {
 	k, err := q.enqueue(ctx, c)
 	if err != nil {
 		c.release()
 		return q.turnedAway(err)
 	}
 	if k != nil {
-		k.lead(c)
+		until, _ := ctx.Deadline()
+		k.lead(c, until)
 		select {
 		case err := <-c.done: // even if ctx has ended meanwhile
 			c.release()
 			return err
-		default: // the Cluster has moved its slot
+		default: // its time is over, or the Cluster has moved its slot
 		}
 	}
 	select {
@@ -97,8 +112,8 @@ func (q *batcher) do(ctx context.Context, cmd redis.Cmder, bytes int) error {
 	}
 }
 
-// enqueue adds a call to the queue of its master. If that is idle and ctx has no
-// deadline, the caller is to send by lead, of the queue that is returned then.
+// enqueue adds a call to the queue of its master. If that is idle the caller is
+// to send by lead, of the queue that is returned then.
 func (q *batcher) enqueue(ctx context.Context, c *call) (*queue, error) {
 	_, hurried := ctx.Deadline()
 	for {
@@ -110,7 +125,7 @@ func (q *batcher) enqueue(ctx context.Context, c *call) (*queue, error) {
 		if err != nil {
 			return nil, err
 		}
-		leads, err := k.add(c, client, !hurried)
+		leads, err := k.add(c, client, hurried)
 		if leads {
 			return k, nil
 		}
@@ -151,6 +166,9 @@ func (q *batcher) drop(k *queue) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.gone = true
+	if k.link.conn != nil {
+		_ = k.link.conn.Close()
+	}
 	delete(q.queues, k.address)
 }
 
@@ -219,9 +237,10 @@ func (q *batcher) follow(c *call) {
 	ctx, cancel := context.WithTimeout(q.ctx, q.s.b.options.Timeout)
 	defer cancel()
 	var err error
+	cmd := c.cmder(ctx)
 	for range maxTryAgain {
-		c.cmd.SetErr(nil)
-		err = q.s.cluster.Process(ctx, once{c.cmd})
+		cmd.SetErr(nil)
+		err = q.s.cluster.Process(ctx, once{cmd})
 		if err == nil || !redis.IsTryAgainError(err) || !sleep(ctx, 20*time.Millisecond) {
 			break
 		}

@@ -36,7 +36,17 @@ func queued(t testing.TB, change func(*Options), s Shard) (*Broker, *shard) {
 	return b, b.home()
 }
 
-// hurried is a context with a deadline: a caller with one does not send by itself.
+// queue1 has a call sent without waiting for it.
+func queue1(t *testing.T, q *batcher, c *call) error {
+	t.Helper()
+	k, err := q.enqueue(t.Context(), c)
+	if k != nil {
+		go k.lead(c, time.Time{})
+	}
+	return err
+}
+
+// hurried is a context with a deadline.
 func hurried(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -50,7 +60,7 @@ func pushes(t *testing.T, q *batcher, list string, n int) []*call {
 	batch := make([]*call, n)
 	for i := range batch {
 		batch[i] = newCall(redis.NewIntCmd(t.Context(), "rpush", list, i), 100)
-		if _, err := q.enqueue(hurried(t), batch[i]); err != nil {
+		if err := queue1(t, q, batch[i]); err != nil {
 			t.Fatalf("call %d: %v", i, err)
 		}
 	}
@@ -68,26 +78,76 @@ func settled(t *testing.T, c *call) error {
 	}
 }
 
-// pipelines counts those of a client.
-type pipelines struct{ n, commands atomic.Int64 }
-
-func (p *pipelines) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (p *pipelines) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-func (p *pipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if cmds[0].Name() == "rpush" {
-			p.n.Add(1)
-			p.commands.Add(int64(len(cmds)))
+// dialled has a client's connections be what wrap makes of them.
+func dialled(c *redis.Client, wrap func(net.Conn) net.Conn) {
+	dial := c.Options().Dialer
+	c.Options().Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
 		}
-		return next(ctx, cmds)
+		return wrap(conn), nil
 	}
+}
+
+// pipelines keeps what left at once, if there are commands of one name in it.
+type pipelines struct {
+	name string
+	mu   sync.Mutex
+	all  []pipeline // guarded by mu
+}
+
+type pipeline struct {
+	commands int
+	stack    string // of who sent it
+}
+
+func watchPipelines(s *shard, name string) *pipelines {
+	p := &pipelines{name: name}
+	dialled(s.client.(*redis.Client), func(c net.Conn) net.Conn { return &watchedPipelines{c, p} })
+	return p
+}
+
+type watchedPipelines struct {
+	net.Conn
+	p *pipelines
+}
+
+func (c *watchedPipelines) Write(b []byte) (int, error) {
+	if n := strings.Count(string(b), "\r\n"+c.p.name+"\r\n"); n > 0 {
+		c.p.mu.Lock()
+		c.p.all = append(c.p.all, pipeline{n, string(debug.Stack())})
+		c.p.mu.Unlock()
+	}
+	return c.Conn.Write(b)
+}
+
+// count is how many there were, and of how many commands.
+func (p *pipelines) count() (n, commands int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.all {
+		commands += one.commands
+	}
+	return len(p.all), commands
+}
+
+// by is how often a function has led to a pipeline.
+func (p *pipelines) by(function string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.all {
+		if strings.Contains(one.stack, function) {
+			n++
+		}
+	}
+	return n
 }
 
 func TestWhatWaitsLeavesInOrderAndTogether(t *testing.T) {
 	server := redistest.Start(t)
 	_, s := queued(t, func(o *Options) { o.Batch = 100; o.Timeout = time.Minute }, Shard{Addresses: []string{server.Addr}})
-	var count pipelines
-	s.client.AddHook(&count)
+	count := watchPipelines(s, "rpush")
 	if err := s.publishes.do(t.Context(), redis.NewStatusCmd(t.Context(), "ping"), 0); err != nil { // connects
 		t.Fatal(err)
 	}
@@ -105,44 +165,15 @@ func TestWhatWaitsLeavesInOrderAndTogether(t *testing.T) {
 		}
 	}
 	// The first one may have left alone, or with some.
-	if n := count.n.Load(); n < 10 || n > 11 || count.commands.Load() != 1000 {
-		t.Errorf("%d commands left in %d pipelines, want 1000 in 10 or 11", count.commands.Load(), n)
+	if n, commands := count.count(); n < 10 || n > 11 || commands != 1000 {
+		t.Errorf("%d commands left in %d pipelines, want 1000 in 10 or 11", commands, n)
 	}
-}
-
-// stacks keeps which functions have led to each pipeline.
-type stacks struct {
-	pipelines
-	mu  sync.Mutex
-	all []string // guarded by mu
-}
-
-func (s *stacks) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		s.mu.Lock()
-		s.all = append(s.all, string(debug.Stack()))
-		s.mu.Unlock()
-		return next(ctx, cmds)
-	}
-}
-
-// by is how often a function has led to a pipeline.
-func (s *stacks) by(function string) (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, text := range s.all {
-		if strings.Contains(text, function) {
-			n++
-		}
-	}
-	return n
 }
 
 func TestALoneCallerSendsByItselfAndWhatComesMeanwhileFollowsInOrder(t *testing.T) {
 	server := redistest.Start(t)
 	_, s := queued(t, func(o *Options) { o.Timeout = time.Minute }, Shard{Addresses: []string{server.Addr}})
-	var seen stacks
-	s.client.AddHook(&seen)
+	seen := watchPipelines(s, "rpush")
 	push := func(value any) error {
 		return s.publishes.do(context.Background(), redis.NewIntCmd(t.Context(), "rpush", "list", value), 10)
 	}
@@ -226,8 +257,7 @@ func TestManyCallersAtOnceGetTheirOwnAnswers(t *testing.T) {
 func TestCloseEndsTheCallThatItsCallerSends(t *testing.T) {
 	server := redistest.Start(t)
 	b, s := queued(t, func(o *Options) { o.Timeout = time.Hour }, Shard{Addresses: []string{server.Addr}})
-	var seen stacks
-	s.client.AddHook(&seen)
+	seen := watchPipelines(s, "ping")
 	ping := func() error {
 		return s.publishes.do(context.Background(), redis.NewStatusCmd(t.Context(), "ping"), 0)
 	}
@@ -255,8 +285,6 @@ func TestCloseEndsTheCallThatItsCallerSends(t *testing.T) {
 func TestAPipelineIsBoundedInBytes(t *testing.T) {
 	server := redistest.Start(t)
 	_, s := queued(t, func(o *Options) { o.Timeout = time.Minute }, Shard{Addresses: []string{server.Addr}})
-	var count pipelines
-	s.client.AddHook(&count)
 	k := &queue{q: s.publishes, client: s.client.(*redis.Client)}
 	for _, size := range []int{maxBatchBytes * 2, maxBatchBytes / 2, maxBatchBytes / 2, 1} {
 		k.waiting = append(k.waiting, &call{bytes: size})
@@ -289,7 +317,7 @@ func TestAFullQueueTurnsAwayAtOnce(t *testing.T) {
 			var err error
 			for len(accepted) < 100 {
 				c := newCall(redis.NewIntCmd(t.Context(), "incr", "n"), 200_000)
-				if _, err = s.publishes.enqueue(hurried(t), c); err != nil {
+				if err = queue1(t, s.publishes, c); err != nil {
 					break
 				}
 				accepted = append(accepted, c)
@@ -367,18 +395,7 @@ func TestTheEndOfAContextEndsTheWaitAndWhatHadNotLeftNeverDoes(t *testing.T) {
 // lossy makes connections that end when the next answer arrives, which nobody sees.
 type lossy struct{ armed atomic.Bool }
 
-func (l *lossy) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := next(ctx, network, addr)
-		return &lossyConn{c, l}, err
-	}
-}
-
-func (l *lossy) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-func (l *lossy) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
+func (l *lossy) wrap(c net.Conn) net.Conn { return &lossyConn{c, l} }
 
 type lossyConn struct {
 	net.Conn
@@ -430,13 +447,13 @@ func TestNoCommandIsSentTwice(t *testing.T) {
 	t.Run("one Redis", func(t *testing.T) {
 		b := newTestBroker(t, Shard{Addresses: []string{redistest.Start(t).Addr}})
 		l := &lossy{}
-		b.home().client.(*redis.Client).AddHook(l)
+		dialled(b.home().client.(*redis.Client), l.wrap)
 		check(t, b, b.home(), l)
 	})
 	t.Run("Cluster", func(t *testing.T) {
 		b := newTestBroker(t, Shard{Mode: Cluster, Addresses: redistest.StartCluster(t, 3, 0).Addrs()})
 		l := &lossy{}
-		b.home().cluster.OnNewNode(func(c *redis.Client) { c.AddHook(l) })
+		b.home().cluster.OnNewNode(func(c *redis.Client) { dialled(c, l.wrap) })
 		if _, err := b.home().masters(t.Context()); err != nil {
 			t.Fatal(err)
 		}

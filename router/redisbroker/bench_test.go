@@ -15,7 +15,7 @@ import (
 )
 
 // BenchmarkPublish is the time of a publish through the batcher, beside one round
-// trip per publish. "hurried" has a deadline, so that no publisher sends by itself.
+// trip per publish. "hurried" has a deadline.
 //
 //	go test ./router/redisbroker -run '^$' -bench 'Publish$' -benchtime 2s -count 5
 //

@@ -24,7 +24,7 @@ const (
 // answers come in order, so at the pong everything about the batch is known.
 type connection struct {
 	// Static after construction.
-	net     net.Conn
+	net     *rawConn
 	of      *subscriber
 	reader  *respReader
 	timeout time.Duration
@@ -34,6 +34,7 @@ type connection struct {
 
 	received atomic.Uint64 // bytes
 	probe    probe
+	relay    relay
 
 	mu    sync.Mutex
 	cause error    // why it ended; guarded by mu
@@ -80,12 +81,14 @@ func (l *subscriber) open(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
+	raw := newRawConn(nc)
 	c := &connection{
-		net: nc, of: l, timeout: timeout,
+		net: raw, of: l, timeout: timeout,
 		ended: make(chan struct{}), fences: make(chan *batch), window: make(chan struct{}, batchWindow),
 	}
 	c.probe.init()
-	c.reader = newRESPReader(counting{nc, &c.received}, l.subs.b.options.QueueBytes)
+	c.relay.init(c)
+	c.reader = newRESPReader(counting{raw, &c.received}, l.subs.b.options.QueueBytes)
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	_ = nc.SetDeadline(time.Now().Add(timeout))
 	err = c.hello(l.endpoint)
@@ -147,34 +150,51 @@ func (c *connection) fail(cause error) {
 	}
 }
 
-// serve reads until the connection ends, and says why it did. Its writer and its
-// prober have ended when it returns.
+// serve reads until the connection ends, and says why it did. Its writer, its
+// prober and all readers have ended when it returns.
 func (c *connection) serve() error {
 	var others sync.WaitGroup
 	others.Go(func() { c.fail(c.write()) })
 	others.Go(func() { c.fail(c.watch()) })
-	for {
-		r, err := c.reader.next()
-		if err != nil {
-			c.fail(fmt.Errorf("the connection ended: %w", err))
-			break
-		}
-		c.receive(r)
-	}
+	c.relay.readers.Add(1)
+	c.read()
+	c.relay.readers.Wait()
+	c.relay.stop()
 	others.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
 }
 
-// receive never blocks.
-func (c *connection) receive(r reply) {
+// read reads until the connection ends, or another reader goes on.
+func (c *connection) read() {
+	defer c.relay.readers.Done()
+	for {
+		r, err := c.reader.next()
+		if err != nil {
+			c.fail(fmt.Errorf("the connection ended: %w", err))
+			return
+		}
+		if !c.receive(r) {
+			return
+		}
+	}
+}
+
+// receive takes what was read. It reports false if that took so long that another
+// reader goes on.
+func (c *connection) receive(r reply) bool {
 	s := c.of.subs
 	switch r.kind {
 	case messageReply:
-		if !c.probe.received(r.channel, r.payload) {
-			s.received(r)
+		if c.probe.received(r.channel, r.payload) {
+			break
 		}
+		if c.reader.r.Buffered() > 0 {
+			s.received(r, nil) // others deliver while the reader goes on
+			break
+		}
+		return s.received(r, &c.relay)
 	case subscribedReply:
 		if !c.probe.subscribed(r.channel) {
 			s.subscribed(c.of, r.channel)
@@ -192,6 +212,7 @@ func (c *connection) receive(r reply) {
 	case pongReply:
 		c.answered(r.text)
 	}
+	return true
 }
 
 // answered ends the batches up to the one with that number.

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,56 +32,21 @@ type queue struct {
 	closed  bool  // by the batcher's close
 	gone    bool  // taken out of the batcher, as its master is none any more
 
-	// Owned by the goroutine that sends.
-	lone     [1]*call        // the batch of a caller that sends by itself
-	pipeline redis.Pipeliner // empty; of the client of
-	of       *redis.Client
-	fence    *redis.IntCmd // the last one
-	at       string        // its key
+	// Owned by the goroutine that sends; link.conn is written under mu.
+	lone    [1]*call // the batch of a caller that sends by itself
+	link    link
+	round   round
+	fence   []byte // the last one, as it is sent
+	fenceAt string // its key
 }
 
-// call is one command on its way.
-type call struct {
-	cmd     redis.Cmder
-	key     string // or the channel, that it goes by in a Cluster
-	publish bool   // it is a PUBLISH or SPUBLISH
-	bytes   int
-	since   time.Time
-	state   atomic.Int32
-	done    chan error // has room for one; who sends the command sends its error
-}
-
-// newCall is a call outside of the pool.
-func newCall(cmd redis.Cmder, bytes int) *call {
-	c := &call{done: make(chan error, 1)}
-	c.set(cmd, bytes)
-	return c
-}
-
-func (c *call) set(cmd redis.Cmder, bytes int) {
-	name := cmd.Name()
-	c.cmd, c.bytes, c.since = cmd, bytes, time.Now()
-	c.key, c.publish = keyOf(name, cmd), name == "publish" || name == "spublish"
-	c.state.Store(callWaits)
-}
-
-// release gives a call back that nobody else has any more.
-func (c *call) release() {
-	c.cmd, c.key = nil, ""
-	calls.Put(c)
-}
-
-// States of a call.
 const (
-	callWaits   int32 = iota
-	callSent          // or about to be
-	callGivenUp       // its caller's context ended before
+	// maxBatchBytes bounds a pipeline, so that a large one does not delay all others.
+	maxBatchBytes = 1 << 20
+	// hurriedBytes is what a caller with a deadline sends by itself at most: no
+	// more than fits the kernel's buffers, so that he waits for the answer alone.
+	hurriedBytes = 16 << 10
 )
-
-var calls = sync.Pool{New: func() any { return &call{done: make(chan error, 1)} }}
-
-// maxBatchBytes bounds a pipeline, so that a large one does not delay all others.
-const maxBatchBytes = 1 << 20
 
 var (
 	errFull  = errors.New("too many commands wait for it already")
@@ -90,9 +54,10 @@ var (
 	errGone  = errors.New("it is no master any more")
 )
 
-// add queues a call, or says at once why not. Who may send by itself is told to
-// if nothing else is under way: lead has to follow then.
-func (k *queue) add(c *call, client *redis.Client, may bool) (leads bool, err error) {
+// add queues a call, or says at once why not. If nothing else is under way the
+// caller is told to send by itself, and lead has to follow; but one who is in a
+// hurry only where that does not make him wait for a connection.
+func (k *queue) add(c *call, client *redis.Client, hurried bool) (leads bool, err error) {
 	o := &k.q.s.b.options
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -110,7 +75,7 @@ func (k *queue) add(c *call, client *redis.Client, may bool) (leads bool, err er
 	if !k.sending {
 		k.sending = true
 		k.q.running.Add(1)
-		if may {
+		if !hurried || c.bytes <= hurriedBytes && k.link.conn != nil {
 			return true, nil
 		}
 		go k.flush()
@@ -121,14 +86,29 @@ func (k *queue) add(c *call, client *redis.Client, may bool) (leads bool, err er
 }
 
 // lead sends one call on the caller's goroutine, and has what came meanwhile sent
-// on another.
-func (k *queue) lead(c *call) {
+// on another. It returns when the call has been answered, or when until is over:
+// the zero time is never.
+func (k *queue) lead(c *call, until time.Time) {
 	k.mu.Lock()
 	client := k.client
 	k.mu.Unlock()
 	c.state.Store(callSent)
 	k.lone[0] = c
-	k.send(client, k.lone[:])
+	if late := k.send(client, k.lone[:], until); late {
+		go k.finish()
+		return
+	}
+	k.rest()
+}
+
+// finish awaits the answer to a call whose caller has gone.
+func (k *queue) finish() {
+	k.receive(time.Time{})
+	k.rest()
+}
+
+// rest ends the right to send, or passes it on.
+func (k *queue) rest() {
 	k.lone[0] = nil
 	k.mu.Lock()
 	k.sending = len(k.waiting) > 0
@@ -171,7 +151,7 @@ func (k *queue) flush() {
 			return
 		}
 		if live := k.due(batch); len(live) > 0 {
-			k.send(client, live)
+			k.send(client, live, time.Time{})
 		}
 		many := len(batch) > 1
 		clear(batch)
@@ -198,94 +178,10 @@ func (k *queue) due(batch []*call) []*call {
 	return live
 }
 
-// within is a context that ends with another one, and that I/O ends at a deadline
-// for. It needs no timer: the client puts the deadline on its connections, and
-// bounds what else it waits for by Timeout.
-type within struct {
-	context.Context
-	deadline time.Time
-}
-
-func (w *within) Deadline() (time.Time, bool) { return w.deadline, true }
-
-// send makes one pipeline of the calls and answers each.
-func (k *queue) send(client *redis.Client, batch []*call) {
-	s := k.q.s
-	ctx := &within{k.q.ctx, time.Now().Add(s.b.options.Timeout + s.dialTime)}
-	cmds := make([]redis.Cmder, 0, len(batch)+1)
-	var guard *redis.IntCmd
-	if k.q.lane == publishLane {
-		if guard = k.guard(batch); guard != nil {
-			cmds = append(cmds, guard)
-		}
-	}
-	for _, c := range batch {
-		cmds = append(cmds, c.cmd)
-	}
-	if k.of != client {
-		k.pipeline, k.of = client.Pipeline(), client
-	}
-	_ = k.pipeline.BatchProcess(ctx, cmds...)
-	sent, err := k.pipeline.Exec(ctx)
-	if setupFailed(sent, err) {
-		k.trip(err)
-		for _, c := range batch {
-			k.q.notSent(c, err)
-		}
-		return
-	}
-	k.answer(batch, guard)
-}
-
-// guard is the command of the batch's fence, nil if it needs none.
-func (k *queue) guard(batch []*call) *redis.IntCmd {
-	key := k.q.s.fenceOf(batch)
-	if key == "" {
-		return nil
-	}
-	if k.fence == nil || k.at != key {
-		k.fence, k.at = redis.NewIntCmd(k.q.ctx, "del", key), key
-	}
-	k.fence.SetErr(nil)
-	return k.fence
-}
-
-// setupFailed reports that a connection could not be made ready (AUTH, SELECT):
-// the client then leaves the commands as they were, unsent and without an error.
+// setupFailed reports that the client library could not make a connection ready
+// (AUTH, SELECT): it then leaves the commands as they were, unsent and without an error.
 func setupFailed(sent []redis.Cmder, err error) bool {
 	return err != nil && !slices.ContainsFunc(sent, func(c redis.Cmder) bool { return c.Err() != nil })
-}
-
-// answer answers the calls of a batch that was sent, or tried to be.
-func (k *queue) answer(batch []*call, guard *redis.IntCmd) {
-	var refusal error // of the fence
-	if guard != nil && answered(guard.Err()) {
-		refusal = guard.Err()
-	}
-	if last := batch[len(batch)-1].cmd.Err(); !answered(last) {
-		k.trip(last) // an error of the connection is that of all commands from there on
-	} else if refusal != nil && notAlive(refusal) {
-		k.trip(refusal)
-	}
-	var elsewhere []*call
-	for _, c := range batch {
-		err := c.cmd.Err()
-		switch {
-		case !answered(err):
-			k.q.failed(c, err)
-		case k.q.s.cluster != nil && redirects(err):
-			elsewhere = append(elsewhere, c)
-		case err == nil && refusal != nil && c.publish && !redirects(refusal):
-			k.q.s.b.count(fenced)
-			k.q.inDoubt(c, refusal)
-		default:
-			k.q.replied(c, err)
-		}
-	}
-	if len(elsewhere) > 0 {
-		k.q.running.Add(1)
-		go k.q.redirect(elsewhere)
-	}
 }
 
 // trip makes everything fail at once until a probe succeeds.
@@ -399,6 +295,9 @@ func (k *queue) vet() error {
 func (k *queue) shut() {
 	k.mu.Lock()
 	k.closed = true
+	if k.link.conn != nil {
+		_ = k.link.conn.Close() // ends what is under way
+	}
 	waiting := k.waiting
 	k.waiting, k.bytes = nil, 0
 	k.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // that a message costs one allocation and a payload beyond the bound none.
 
 const (
-	respBuffer  = 64 << 10  // bytes; a line is shorter
+	respBuffer  = 64 << 10  // bytes of a subscription's; a line is shorter
 	respBulk    = 512 << 20 // bytes; Redis has none longer
 	respDepth   = 16        // aggregates within each other
 	maxChannel  = 16 << 10  // bytes; ours are shorter
@@ -56,7 +56,11 @@ type respReader struct {
 }
 
 func newRESPReader(r io.Reader, maxPayload int) *respReader {
-	return &respReader{r: bufio.NewReaderSize(r, respBuffer), maxPayload: maxPayload}
+	return newRESPReaderSize(r, respBuffer, maxPayload)
+}
+
+func newRESPReaderSize(r io.Reader, size, maxPayload int) *respReader {
+	return &respReader{r: bufio.NewReaderSize(r, size), maxPayload: maxPayload}
 }
 
 // line reads a line without its end.
@@ -64,7 +68,7 @@ func (r *respReader) line() ([]byte, error) {
 	l, err := r.r.ReadSlice('\n')
 	if err != nil {
 		if errors.Is(err, bufio.ErrBufferFull) {
-			return nil, protocolError("a line of more than %d bytes", respBuffer)
+			return nil, protocolError("a line of more than %d bytes", r.r.Size())
 		}
 		return nil, err
 	}
@@ -329,7 +333,7 @@ func appendCommand(dst []byte, n int, name string) []byte {
 	return appendWord(dst, name)
 }
 
-func appendWord(dst []byte, word string) []byte {
+func appendWord[T string | []byte](dst []byte, word T) []byte {
 	dst = append(dst, '$')
 	dst = strconv.AppendInt(dst, int64(len(word)), 10)
 	dst = append(dst, '\r', '\n')

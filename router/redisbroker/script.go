@@ -46,9 +46,7 @@ func (s *shard) publish(ctx context.Context, m *router.Message) (router.Receipt,
 	}
 	kept := m.Kind == router.RoomMessage && m.Keep.Size > 0
 	if !kept && m.Key == "" {
-		payload := appendMessage(append(make([]byte, 0, envelopeSize(m)), '-'), m)
-		cmd := redis.NewIntCmd(ctx, s.publishCommand(), s.keys.channel(t), payload)
-		if err := s.publishes.do(ctx, cmd, len(payload)); err != nil {
+		if err := s.publishes.publish(ctx, s.publishCommand(), s.keys.channel(t), m); err != nil {
 			return router.Receipt{}, s.refusal(err, "PUBLISH")
 		}
 		return router.Receipt{ID: m.ID}, nil

@@ -539,12 +539,6 @@ func TestAForgedPlaceOfARoomBeginsAnotherEpoch(t *testing.T) {
 	}
 }
 
-// answer is an error that Redis could have answered.
-type answer string
-
-func (a answer) Error() string { return string(a) }
-func (a answer) RedisError()   {}
-
 func TestARefusalNamesItsCauseAndWhetherItPasses(t *testing.T) {
 	s := scripted(t, "127.0.0.1:1")
 	for text, cause := range map[string]string{

@@ -31,8 +31,9 @@ type shard struct {
 	reads     *batcher
 	subs      *subscriptions
 
-	loaded    atomic.Bool // the owners of a Cluster's slots are known
-	searching atomic.Bool // they were not at the start, and its masters have not been checked
+	moves     atomic.Uint64 // under Sentinel: connections that the client has given up
+	loaded    atomic.Bool   // the owners of a Cluster's slots are known
+	searching atomic.Bool   // they were not at the start, and its masters have not been checked
 	reloading sync.Mutex
 	reloaded  time.Time // guarded by reloading
 }
@@ -51,6 +52,9 @@ func newShard(b *Broker, o Shard, index int) *shard {
 	s.keys = newKeys(b.options.Prefix, partitions)
 	s.dialTime = dialTime(o.Mode, b.options.Timeout)
 	s.client = newClient(b.options, o)
+	if o.Mode == Sentinel {
+		s.client.AddHook(watchMoves{markDials{}, s})
+	}
 	s.cluster, _ = s.client.(*redis.ClusterClient)
 	s.publishes = newBatcher(s, publishLane)
 	s.reads = newBatcher(s, readLane)

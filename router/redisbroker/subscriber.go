@@ -38,7 +38,7 @@ type subscriber struct {
 func newSubscriber(s *subscriptions, address string) *subscriber {
 	l := &subscriber{subs: s, address: address, wake: make(chan struct{}, 1), err: errNotYet}
 	l.ctx, l.cancel = context.WithCancel(s.ctx)
-	l.endpoint.name = connectionName(s.b.options.NodeID)
+	l.endpoint.name = connectionName("subscriber", s.b.options.NodeID)
 	if s.s.cluster != nil {
 		o := s.s.cluster.Options()
 		dial := o.Dialer
@@ -56,14 +56,14 @@ func newSubscriber(s *subscriptions, address string) *subscriber {
 	return l
 }
 
-// connectionName is what CLIENT LIST shows.
-func connectionName(node string) string {
+// connectionName is what CLIENT LIST shows of a connection for some purpose.
+func connectionName(purpose, node string) string {
 	for i := range len(node) {
 		if node[i] <= ' ' || node[i] > '~' {
-			return "sluice-subscriber"
+			return "sluice-" + purpose
 		}
 	}
-	return "sluice-subscriber:" + node
+	return "sluice-" + purpose + ":" + node
 }
 
 var errNotYet = errors.New("not connected yet")

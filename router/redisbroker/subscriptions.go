@@ -275,8 +275,10 @@ func (s *subscriptions) finishLocked(t *topic, st *start, p router.Position, err
 	close(st.done)
 }
 
-// received takes a message from a connection. It does not block.
-func (s *subscriptions) received(r reply) {
+// received takes a message from a connection. It does not block, unless the reader
+// may deliver it himself, which relay not being nil says: then it reports false if
+// another reader has taken over meanwhile.
+func (s *subscriptions) received(r reply, relay *relay) bool {
 	s.mu.RLock()
 	t := s.topics[string(r.channel)]
 	fresh := t != nil && t.fresh
@@ -285,13 +287,21 @@ func (s *subscriptions) received(r reply) {
 		if _, ok := s.s.keys.topic(string(r.channel)); !ok {
 			s.b.count(malformedChannel)
 		}
-		return // or nobody subscribes to it any more
+		return true // or nobody subscribes to it any more
 	}
 	if fresh || t.refs.Load() == 0 {
-		return
+		return true
 	}
-	if r.payload != nil && t.worker.put(item{kind: itemMessage, topic: t, payload: r.payload}) {
-		return
+	if r.payload != nil {
+		i := item{kind: itemMessage, topic: t, payload: r.payload}
+		if relay != nil {
+			if handled, reads := t.worker.handleNow(i, relay); handled {
+				return reads
+			}
+		}
+		if t.worker.put(i) {
+			return true
+		}
 	}
 	s.b.count(workerOverflow)
 	marks := missedSome
@@ -301,6 +311,7 @@ func (s *subscriptions) received(r reply) {
 	if t.missed.Or(marks) == 0 {
 		t.worker.put(item{kind: itemOverflowed, topic: t})
 	}
+	return true
 }
 
 // health is nil while everything is subscribed and the last probes came back.

@@ -34,8 +34,11 @@ const (
 )
 
 // worker delivers its topics, one message after the other, and alone knows how
-// far they are. Its queue is bounded for messages; of everything else there is
+// far they are: who has set busy owns the topics' sequences. Its queue is bounded for messages; of everything else there is
 // at most a handful per topic.
+//
+// Where it has nothing to do, who reads the connection may do its work for one
+// message (handleNow): the change of goroutine would cost more than most messages.
 type worker struct {
 	// Static after construction.
 	subs      *subscriptions
@@ -48,6 +51,8 @@ type worker struct {
 	queue  []item // guarded by mu, as what follows
 	items  int    // messages that have not been handled
 	bytes  int
+	busy   bool // somebody handles items, and owns the sequences of the topics
+	shy    int  // messages that only the goroutine handles, since one took long
 	closed bool
 }
 
@@ -71,13 +76,48 @@ func (w *worker) put(i item) bool {
 		w.items++
 		w.bytes += len(i.payload)
 	}
-	first := len(w.queue) == 1
+	first := len(w.queue) == 1 && !w.busy // who is busy looks again
 	w.mu.Unlock()
 	if first {
 		notify(w.wake)
 	}
 	return true
 }
+
+// handleNow handles a message on the reader's goroutine if nothing is being done or
+// waits, so that it keeps its place; else the message is to be put. reads is false
+// if that took so long that another goroutine reads.
+func (w *worker) handleNow(i item, relay *relay) (handled, reads bool) {
+	w.mu.Lock()
+	if w.busy || w.closed || w.shy > 0 || len(w.queue) > 0 {
+		w.shy = max(w.shy-1, 0)
+		w.mu.Unlock()
+		return false, true
+	}
+	w.busy = true
+	w.items++
+	w.bytes += len(i.payload)
+	w.mu.Unlock()
+	turn := relay.begin()
+	w.handle(&i)
+	reads = relay.end(turn)
+	w.mu.Lock()
+	w.busy = false
+	w.items--
+	w.bytes -= len(i.payload)
+	if !reads {
+		w.shy = shyFor
+	}
+	more := len(w.queue) > 0 || w.closed
+	w.mu.Unlock()
+	if more {
+		notify(w.wake)
+	}
+	return true, reads
+}
+
+// shyFor is for how many messages readers leave a worker alone that was slow.
+const shyFor = 256
 
 func (w *worker) close() {
 	w.mu.Lock()
@@ -99,15 +139,20 @@ func (w *worker) run() {
 			w.mu.Unlock()
 			return
 		}
-		queue, w.queue = w.queue, queue[:0]
-		w.mu.Unlock()
-		if len(queue) == 0 {
+		if w.busy || len(w.queue) == 0 {
+			w.mu.Unlock()
 			<-w.wake
 			continue
 		}
+		w.busy = true
+		queue, w.queue = w.queue, queue[:0]
+		w.mu.Unlock()
 		if !w.handleAll(queue) {
 			return
 		}
+		w.mu.Lock()
+		w.busy = false
+		w.mu.Unlock()
 		clear(queue)
 		if cap(queue) > 2*w.mostItems {
 			queue = nil

@@ -67,6 +67,142 @@ func TestWhatAWorkerCannotTakeIsCaughtUpOrTold(t *testing.T) {
 	}
 }
 
+// heldUp is a sink in which a message "n" to another room waits until the hall's
+// message "n" has been delivered.
+type heldUp struct {
+	*ear
+	hall sync.Map // of the contents that the hall has heard, to channels that are closed then
+	over chan struct{}
+}
+
+func (e *heldUp) spoken(content string) chan struct{} {
+	c, _ := e.hall.LoadOrStore(content, make(chan struct{}))
+	return c.(chan struct{})
+}
+
+func (e *heldUp) Deliver(m *router.Message) {
+	e.mu.Lock()
+	topic := router.Topic{Name: m.Room}
+	e.overlap = e.overlap || e.busy[topic]
+	e.busy[topic] = true
+	e.mu.Unlock()
+	if m.Room == hall.Name {
+		close(e.spoken(string(m.Content)))
+	} else if m.Room != "" {
+		select {
+		case <-e.spoken(string(m.Content)):
+		case <-e.over:
+		}
+	}
+	e.mu.Lock()
+	e.busy[topic] = false
+	e.heard = append(e.heard, m)
+	e.mu.Unlock()
+	notify(e.changed)
+}
+
+func TestADeliveryThatTakesLongHoldsUpItsOwnTopicAlone(t *testing.T) {
+	server := redistest.Start(t)
+	e := &heldUp{ear: newEar(), over: make(chan struct{})}
+	b, err := New(Options{Shards: []Shard{standalone(server.Addr)}, NodeID: "node", Timeout: redistest.Patience, ProbeInterval: redistest.Patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(e); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	defer close(e.over)
+	speaker := started(t, newEar(), nil, standalone(server.Addr))
+	subscribe(t, b, hall, router.Keep{})
+	s := b.shards[0].subs
+	workerOf := func(t router.Topic) *worker {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		return s.topics[s.s.keys.channel(t)].worker
+	}
+	used := map[*worker]bool{workerOf(hall): true}
+	var rooms []router.Topic // of a worker each
+	for i := 0; len(rooms) < 6; i++ {
+		room := router.Topic{Name: fmt.Sprint("room ", i)}
+		subscribe(t, b, room, router.Keep{})
+		if w := workerOf(room); !used[w] {
+			used[w] = true
+			rooms = append(rooms, room)
+		}
+	}
+	n := 0
+	for _, room := range rooms {
+		first := n
+		for range 3 { // the first one is delivered by the reader, the others wait behind it
+			say(t, speaker, room.Name, fmt.Sprint(n), router.Keep{})
+			n++
+			await(t, "the first one is being delivered", func() bool {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				return e.busy[room]
+			})
+		}
+		w := workerOf(room)
+		await(t, "the others wait", func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return len(w.queue) == 2
+		})
+		notify(w.wake) // the worker may be woken by something that is over: it leaves the reader alone
+		for i := first; i < n; i++ {
+			say(t, speaker, hall.Name, fmt.Sprint(i), router.Keep{})
+		}
+		e.awaitHeard(t, room, fmt.Sprint(first), fmt.Sprint(first+1), fmt.Sprint(first+2))
+	}
+	var want []string
+	for i := range n {
+		want = append(want, fmt.Sprint(i))
+	}
+	e.awaitHeard(t, hall, want...)
+	if e.overlapped() {
+		t.Error("one topic was delivered by two goroutines at a time")
+	}
+}
+
+// TestOrderStays has messages come alone, which the reader delivers, and in crowds,
+// which workers do.
+func TestOrderStaysWhereTheReaderAndAWorkerTakeTurns(t *testing.T) {
+	server := redistest.Start(t)
+	e := newEar()
+	b := started(t, e, func(o *Options) { o.Workers = 2 }, standalone(server.Addr))
+	speaker := started(t, newEar(), nil, standalone(server.Addr))
+	rooms := roomsNamed(4)
+	for _, room := range rooms {
+		subscribe(t, b, room, router.Keep{})
+	}
+	var want []string
+	for round := range 60 {
+		crowd := []int{1, 1, 2, 40}[round%4]
+		var all sync.WaitGroup
+		for _, room := range rooms {
+			all.Go(func() {
+				for i := range crowd {
+					say(t, speaker, room.Name, fmt.Sprint(len(want)+i), router.Keep{})
+				}
+			})
+		}
+		all.Wait()
+		for range crowd {
+			want = append(want, fmt.Sprint(len(want)))
+		}
+		if crowd == 1 {
+			e.awaitHeard(t, rooms[0], want...)
+		}
+	}
+	for _, room := range rooms {
+		e.awaitHeard(t, room, want...)
+	}
+	if e.overlapped() {
+		t.Error("one topic was delivered by two goroutines at a time")
+	}
+}
+
 // TestFloodsAndInterruptionsTogether has queues overflow while the connection is
 // killed again and again.
 func TestFloodsAndInterruptionsTogetherLoseNothing(t *testing.T) {

@@ -1,0 +1,250 @@
+package redisbroker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/router/redisbroker/redistest"
+)
+
+func push(t *testing.T, s *shard, ctx context.Context, value any) error {
+	t.Helper()
+	return s.publishes.do(ctx, redis.NewIntCmd(ctx, "rpush", "list", value), 10)
+}
+
+// queueOf is that of a shard's publishes.
+func queueOf(t *testing.T, s *shard) *queue {
+	t.Helper()
+	k, err := s.publishes.queue(s.client.(*redis.Client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestAConnectionThatHasEndedIsReplacedBeforeAnythingIsSent(t *testing.T) {
+	server := redistest.Start(t)
+	b, s := queued(t, nil, Shard{Addresses: []string{server.Addr}})
+	client := server.Client(t)
+	for range 5 {
+		if err := push(t, s, t.Context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+			t.Fatal(err)
+		}
+		awaitOK(t, func() error {
+			if strings.Contains(client.ClientList(t.Context()).Val(), "name=sluice-publishes") {
+				return errors.New("the connection is there still")
+			}
+			return nil
+		})
+		queueOf(t, s).link.used = time.Time{} // the last answer was long ago
+	}
+	if n := client.LLen(t.Context(), "list").Val(); n != 5 {
+		t.Errorf("%d commands were executed, want 5", n)
+	}
+	if n := b.Counters()["redis_away"]; n != 0 {
+		t.Errorf("redis was found away %d times", n)
+	}
+}
+
+func TestADeadlineEndsTheWaitOfACallerWhoSendsByItselfAndCostsOthersNothing(t *testing.T) {
+	server := redistest.Start(t)
+	b, s := queued(t, func(o *Options) { o.Timeout = time.Minute }, Shard{Addresses: []string{server.Addr}})
+	seen := watchPipelines(s, "rpush")
+	if err := push(t, s, t.Context(), "first"); err != nil { // connects
+		t.Fatal(err)
+	}
+	server.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := push(t, s, ctx, "late")
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "may have been executed") {
+		t.Errorf("%v, want that the deadline is over and the command may have been executed", err)
+	}
+	if n := seen.by(".lead("); n != 2 {
+		t.Errorf("%d callers sent by themselves, want both", n)
+	}
+	behind := pushes(t, s.publishes, "list", 3)
+	server.Continue()
+	for _, c := range behind {
+		if err := settled(t, c); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := server.Client(t).LRange(t.Context(), "list", 0, -1).Val(); !slices.Equal(got, []string{"first", "late", "0", "1", "2"}) {
+		t.Errorf("executed: %q", got)
+	}
+	if all := b.Counters(); all["redis_away"] != 0 || all["publish_unknown"] != 1 {
+		t.Errorf("redis was found away %d times, %d publishes are in doubt; want none and one", all["redis_away"], all["publish_unknown"])
+	}
+}
+
+// TestACommandLeavesAMasterThatWasReplacedWhileItLives: nobody ends the connection
+// to it, and only the client library hears of it from the sentinels.
+func TestACommandLeavesAMasterThatWasReplacedWhileItLives(t *testing.T) {
+	t.Parallel()
+	g := redistest.StartSentinel(t)
+	b, s := queued(t, nil, Shard{Mode: Sentinel, Addresses: g.Addrs(), Master: redistest.MasterName})
+	awaitOK(t, func() error { return push(t, s, t.Context(), "x") })
+	client, k := s.client.(*redis.Client), queueOf(t, s)
+	if err := client.Ping(t.Context()).Err(); err != nil { // has a connection of its own from now on
+		t.Fatal(err)
+	}
+	old, moves := k.link.conn, s.moves.Load()
+	if err := g.Sentinels[0].Client(t).Do(t.Context(), "sentinel", "failover", redistest.MasterName).Err(); err != nil {
+		t.Fatal(err)
+	}
+	awaitOK(t, func() error {
+		if s.moves.Load() == moves {
+			return errors.New("the client has not left the old master")
+		}
+		return nil
+	})
+	before := b.Counters()["redis_away"]
+	if err := push(t, s, t.Context(), "y"); err != nil {
+		t.Errorf("the first command after that: %v", err)
+	}
+	if k.link.conn == old || b.Counters()["redis_away"] != before {
+		t.Error("it went to the old master")
+	}
+}
+
+// TestAnswersAreWhatTheClientLibraryReads compares with it.
+func TestAnswersAreWhatTheClientLibraryReads(t *testing.T) {
+	server := redistest.Start(t)
+	_, s := queued(t, nil, Shard{Addresses: []string{server.Addr}})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2})
+	defer client.Close()
+	long := strings.Repeat("0123456789\r\n", 20_000)
+	for _, args := range [][]any{
+		{"ping"}, {"echo", ""}, {"echo", "a\r\nb"}, {"echo", []byte(long)}, {"incr", "n"}, {"decrby", "n", int64(1 << 40)}, {"get", "none"},
+		{"nonsense"}, {"evalsha", strings.Repeat("0", 40), 0}, {"lrange", "none", 0, -1}, {"set", "s", "x"}, {"incr", "s"},
+		{"eval", "return {1, 'two', false, {3, {}, redis.error_reply('ERR four')}, 'five'}", 0},
+		{"eval", "return redis.error_reply('TRYAGAIN later')", 0},
+		{"eval", "local t = {} for i = 1, 3000 do t[i] = {i, ('x'):rep(i)} end return t", 0},
+	} {
+		want := redis.NewCmd(t.Context(), args...)
+		wantErr := client.Process(t.Context(), want)
+		if args[0] == "incr" || args[0] == "decrby" { // has changed it
+			client.Del(t.Context(), "n")
+			want = redis.NewCmd(t.Context(), args...)
+			wantErr = client.Process(t.Context(), want)
+			client.Del(t.Context(), "n")
+		}
+		got := redis.NewCmd(t.Context(), args...)
+		err := s.reads.do(t.Context(), got, 0)
+		if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+			t.Errorf("%.60v: %v, want %v", args, err, wantErr)
+			continue
+		}
+		if !same(got.Val(), want.Val()) {
+			t.Errorf("%.60v: %.100v, want %.100v", args, got.Val(), want.Val())
+		}
+	}
+}
+
+// same compares answers: of errors, their text.
+func same(a, b any) bool {
+	x, ok := a.([]any)
+	if !ok {
+		if e, ok := a.(error); ok {
+			other, ok := b.(error)
+			return ok && e.Error() == other.Error()
+		}
+		return a == b
+	}
+	y, ok := b.([]any)
+	return ok && slices.EqualFunc(x, y, same)
+}
+
+func FuzzAnAnswerIsReadOrRefused(f *testing.F) {
+	for _, seed := range []string{"+OK\r\n", "-ERR x\r\n", ":12\r\n", "$-1\r\n", "$3\r\na\r\n\r\n", "*2\r\n:1\r\n*-1\r\n", "*1000000000\r\n", strings.Repeat("*1\r\n", 40)} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := newRESPReaderSize(bytes.NewReader(b), 1<<10, 0)
+		for {
+			v, err := r.value(0)
+			if err != nil {
+				if !errors.Is(err, errProtocol) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Fatalf("%v", err)
+				}
+				return
+			}
+			_ = accept(redis.NewIntCmd(t.Context(), "x"), v)
+			_ = accept(redis.NewSliceCmd(t.Context(), "x"), v)
+		}
+	})
+}
+
+// pair is two ends of a TCP connection.
+func pair(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
+
+func TestADescriptorIsReadAndWrittenAsItsConnectionWouldBe(t *testing.T) {
+	a, b := pair(t)
+	raw := newRawConn(a)
+	if !raw.quiet() {
+		t.Error("a connection on which nothing has come is not quiet")
+	}
+	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // more than the kernel takes at once
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if n, err := raw.Write(sent); n != len(sent) || err != nil {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+	})
+	wg.Go(func() { _, _ = io.Copy(b, io.LimitReader(b, int64(len(sent)))) }) // sends back
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(raw, got); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("what came back differs, %v", err)
+	}
+	wg.Wait()
+	_ = raw.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	if n, err := raw.Read(got); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read %d, %v; want that the deadline is over", n, err)
+	}
+	_ = raw.SetReadDeadline(time.Time{})
+	_ = b.Close()
+	if n, err := raw.Read(got); n != 0 || err != io.EOF {
+		t.Errorf("read %d, %v; want the end", n, err)
+	}
+	if raw.quiet() {
+		t.Error("a connection that has ended is quiet")
+	}
+	_ = raw.Close()
+	if _, err := raw.Read(got); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%v, want that it is closed", err)
+	}
+	if _, err := raw.Write(got); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%v, want that it is closed", err)
+	}
+}
