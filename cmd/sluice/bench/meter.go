@@ -1,0 +1,84 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// meter measures processes, this one, and the machine.
+type meter struct{ processes []Process }
+
+func newMeter(processes []Process) *meter { return &meter{processes: processes} }
+
+// sample is what has been used until now.
+type sample struct {
+	at      time.Time
+	cpu     []float64 // seconds of each process
+	rss     []int64   // bytes of each
+	own     float64
+	machine float64
+}
+
+func (m *meter) sample() sample {
+	s := sample{at: time.Now(), own: ownCPU()}
+	for _, p := range m.processes {
+		// One that has ended, which the run shows in other ways, has no figures.
+		cpu, _ := processCPU(p.PID)
+		s.cpu, s.rss = append(s.cpu, cpu), append(s.rss, processRSS(p.PID))
+	}
+	s.machine, _ = machineCPU()
+	return s
+}
+
+// others is what everything else on the machine used between two samples, in
+// percent of a processor.
+func (m *meter) others(a, b sample) float64 {
+	t := b.machine - a.machine - (b.own - a.own)
+	for i, p := range m.processes {
+		if p.PID != os.Getpid() {
+			t -= b.cpu[i] - a.cpu[i]
+		}
+	}
+	return percent(t, a, b)
+}
+
+func percent(seconds float64, a, b sample) float64 {
+	return round(seconds/max(b.at.Sub(a.at).Seconds(), 1e-9)*100, 1)
+}
+
+// CheckProcesses says which of the processes cannot be measured.
+func CheckProcesses(processes []Process) error {
+	names := make(map[string]bool)
+	for _, p := range processes {
+		if names[p.Name] {
+			return fmt.Errorf("--pid: %s is named twice", p.Name)
+		}
+		names[p.Name] = true
+		if _, err := processCPU(p.PID); err != nil {
+			return fmt.Errorf("--pid %s=%d cannot be measured: %w", p.Name, p.PID, err)
+		}
+	}
+	return nil
+}
+
+// FindProcesses finds the processes that listen at the URLs, if they are on
+// this machine and this user may look: srv, and srv2 if another one publishes.
+func FindProcesses(ctx context.Context, o *Options) (found []Process) {
+	for _, u := range []string{o.URL, o.PublishURL} {
+		t, err := resolveTarget(ctx, "url", u, true)
+		if u == "" || err != nil || !t.addr.Addr().IsLoopback() {
+			continue
+		}
+		pid := listener(t.addr)
+		switch {
+		case pid == 0 || pid == os.Getpid():
+		case len(found) == 0:
+			found = append(found, Process{"srv", pid})
+		case found[0].PID != pid:
+			found = append(found, Process{"srv2", pid})
+		}
+	}
+	return found
+}
