@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 SOAK_TIME ?= 10m
 
-.PHONY: help setup run test lint bench bench-compare bench-brokers filters filters-check fuzz soak cluster faults
+.PHONY: help setup run test lint bench bench-growth bench-gc bench-check bench-compare bench-brokers filters filters-check fuzz soak cluster faults
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,17 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-bench: ## Go benchmarks: filters, metering, decoding, fan-out
-	go test -run '^$$' -bench . -benchmem ./router/... ./plugins/... ./sdk/conformance
+bench: ## Go benchmarks, then whole processes against the least that a server can cost, as ratios (test/performance)
+	scripts/bench --raw bin/comparison.jsonl --chart docs/images/floor.svg
+
+bench-growth: ## how costs grow with connections, rooms, members, payload and filters
+	scripts/bench --growth --raw bin/growth.jsonl
+
+bench-gc: ## what GOGC and GOMEMLIMIT do to a loaded node
+	scripts/bench --gc --raw bin/gc.jsonl
+
+bench-check: ## Go benchmarks against the stored baseline, as information
+	scripts/bench-check
 
 bench-compare: ## one policy by a filter and by other means: HTTP hook, CEL, goja, OPA
 	cd test/compare && go test -run '^$$' -bench . -benchmem ./...
