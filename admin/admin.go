@@ -32,6 +32,10 @@ type Options struct {
 	// Reloader replaces the configuration; nil: it cannot be replaced.
 	Reloader Reloader
 
+	// Profiling says whether profiles of the process are served below /debug/pprof/. nil:
+	// they are not.
+	Profiling *Profiling
+
 	// Version is the node's version. Default: "dev".
 	Version string
 }
@@ -59,6 +63,8 @@ func Handler(o Options) http.Handler {
 		mux.Handle(route.path, handler)
 		there = append(there, route.path)
 	}
+	mux.Handle(pprofPath, authorized(o.Token, o.pprof()))
+	there = append(there, pprofPath)
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "not_found", "there are "+strings.Join(there, ", "))
 	}))

@@ -11,6 +11,7 @@
 //	/readyz    health.go    the node takes connections: 200, else 503
 //	/stats     stats.go     counters as JSON
 //	/metrics   metrics.go   the same for Prometheus
+//	/debug/pprof/   pprof.go   profiles of the process, while admin.pprof is on
 //	/api/filters, /api/reload, /api/rollback   reload.go   what is in force, and to replace it
 //	/api/openapi.json   openapi.go   what describes all of them, without the token
 //	/api/…     api.go       the operations of the server API
@@ -21,5 +22,6 @@
 // (api_batch.go) does so for each of its commands, one after the other.
 //
 // The two probes are served on the listener of the clients as well. The package starts
-// no goroutine and takes no lock.
+// no goroutine. Its locks (pprof_contention.go) are held for as long as it takes to set a
+// rate of the runtime, and nothing else is called under them.
 package admin

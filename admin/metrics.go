@@ -104,6 +104,8 @@ var families = []family{
 	counters("recoveries_total", "Joins that asked for what was missed, by result.", func(s *router.Stats) map[string]uint64 { return s.Recoveries }, "result"),
 	counters("gaps_total", "Gaps that connections were told of, by reason.", func(s *router.Stats) map[string]uint64 { return s.Gaps }, "reason"),
 	counters("broker_events_total", "What happened within the broker, by event.", func(s *router.Stats) map[string]uint64 { return s.BrokerEvents }, "event"),
+	counters("frames_compressed_total", "Frames that were compressed, each once for all its receivers, by result: smaller, or plain for those sent as they are.", func(s *router.Stats) map[string]uint64 { return s.Compressed }, "result"),
+	counters("compression_bytes_total", "Bytes of text in those frames (in), and what each receiver is sent for them (out).", func(s *router.Stats) map[string]uint64 { return s.CompressionBytes }, "side"),
 	counters("orders_total", "Orders between nodes that reached this one, by what was done, and why not.", func(s *router.Stats) map[string]uint64 { return s.Orders }, "order"),
 }
 

@@ -53,6 +53,9 @@ type nodeStats struct {
 	Panics    uint64            `json:"panics"`
 	Broker    uint64            `json:"broker_failures"`
 
+	Compressed       map[string]uint64 `json:"compressed"`
+	CompressionBytes map[string]uint64 `json:"compression_bytes"`
+
 	Orders map[string]uint64 `json:"orders"`
 
 	Recoveries   map[string]uint64 `json:"recoveries"`
@@ -97,13 +100,17 @@ func (o Options) stats(born time.Time, requests *apiCounts) http.Handler {
 			Rejudged:      s.Retired,
 			Panics:        s.Panics,
 			Broker:        s.Broker,
-			Orders:        s.Orders,
-			Recoveries:    s.Recoveries,
-			Gaps:          s.Gaps,
-			Repeated:      s.Repeated,
-			BrokerEvents:  s.BrokerEvents,
-			API:           requests.snapshot(),
-			Filters:       filterAnswers(o.Router),
+			Compressed:    s.Compressed,
+
+			CompressionBytes: s.CompressionBytes,
+
+			Orders:       s.Orders,
+			Recoveries:   s.Recoveries,
+			Gaps:         s.Gaps,
+			Repeated:     s.Repeated,
+			BrokerEvents: s.BrokerEvents,
+			API:          requests.snapshot(),
+			Filters:      filterAnswers(o.Router),
 		})
 	})
 }

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"encoding/binary"
-	"net/http"
 
 	"sluice/plugins/lookup"
 	"sluice/router"
@@ -186,44 +185,4 @@ func putBytes(view []byte, base uint32, at, field int, b []byte) int {
 
 func putSpan(view []byte, field int, ptr, n uint32) {
 	binary.LittleEndian.PutUint64(view[field:], uint64(ptr)|uint64(n)<<32)
-}
-
-// selectMeta is what a filter sees of an upgrade request: its path, host and
-// origin, and the headers, query fields and cookies that the filter's
-// configuration names. ok is false if that is more than the ABI carries.
-func selectMeta(r *http.Request, s *settings) (out []meta, ok bool) {
-	if r == nil {
-		return nil, true
-	}
-	out = append(out, meta{metaAttribute, "path", r.URL.Path}, meta{metaAttribute, "host", r.Host})
-	if origin := r.Header.Get("Origin"); origin != "" {
-		out = append(out, meta{metaAttribute, "origin", origin})
-	}
-	for _, name := range s.Headers {
-		values := r.Header.Values(name)
-		if name == "host" {
-			values = []string{r.Host} // net/http takes it out of the header
-		}
-		for _, v := range values {
-			out = append(out, meta{metaHeader, name, v})
-		}
-	}
-	if len(s.Query) > 0 {
-		query := r.URL.Query()
-		for _, name := range s.Query {
-			for _, v := range query[name] {
-				out = append(out, meta{metaQuery, name, v})
-			}
-		}
-	}
-	for _, name := range s.Cookies {
-		for _, c := range r.CookiesNamed(name) {
-			out = append(out, meta{metaCookie, name, c.Value})
-		}
-	}
-	size := metaEntry * len(out)
-	for i := range out {
-		size += len(out[i].name) + len(out[i].value) + 2
-	}
-	return out, len(out) <= maxMetaEntries && size <= maxMetaBytes
 }

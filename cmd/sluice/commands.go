@@ -77,6 +77,7 @@ func newCommands(env []string, stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(serveCmd, checkCmd, newTokenCommand(&from, stdout), versionCmd,
 		plugin.Command(plugin.Options{Stdout: stdout, Stderr: stderr, Env: env, Builtins: filters.FS, SDK: sdk.FS, RegistryPasswords: registryPasswords()}))
 	root.AddCommand(newRemoteCommands(env, stdout)...)
+	root.AddCommand(newBenchCommand(env, stdout, stderr))
 	return root
 }
 
@@ -88,7 +89,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if cmd.HasParent() {
 		return fmt.Errorf("%s takes no arguments, only flags; see %s --help", cmd.CommandPath(), cmd.CommandPath())
 	}
-	near := nearest(args[0], []string{"serve", "check", "token", "version", "reload", "status"})
+	near := nearest(args[0], []string{"serve", "check", "token", "version", "reload", "status", "bench"})
 	if near != "" {
 		near = "did you mean " + near + "? "
 	}

@@ -19,39 +19,41 @@ import (
 // Every key outside a list has an environment variable and a flag; see
 // schema.go for their names.
 type Config struct {
-	Listen               string          `koanf:"listen" default:"127.0.0.1:8080" unit:"host:port" doc:"where clients connect"`
-	AllowUnauthenticated bool            `koanf:"allow_unauthenticated" doc:"admit anyone on a listener that is not loopback, if no filter has on_connect"`
-	Anonymous            bool            `koanf:"anonymous" doc:"admit clients for whom no connect filter sets a user"`
-	AllowedOrigins       []string        `koanf:"allowed_origins" unit:"origins" doc:"origins of browsers that may connect beside the node's own; \"*\" allows any"`
-	TrustedProxies       []string        `koanf:"trusted_proxies" unit:"CIDRs" doc:"proxies whose X-Forwarded-For is believed"`
-	AnnounceConnections  string          `koanf:"announce_connections" default:"auto" enum:"auto,on,off" doc:"tell everyone who connects and disconnects"`
-	Demo                 bool            `koanf:"demo" doc:"serve a page at / that people can chat on, to try a node out"`
-	Cache                string          `koanf:"cache" unit:"directory" doc:"where compiled and fetched filters are kept; \"\": the user's cache directory, off: nowhere"`
-	TrustedKeys          []string        `koanf:"trusted_keys" unit:"keys" reload:"yes" doc:"public keys by which filters are signed, as PEM or base64; where there are some, signatures are checked"`
-	RequireSignatures    bool            `koanf:"require_signatures" reload:"yes" doc:"refuse filters that no trusted key has signed"`
-	RequirePins          bool            `koanf:"require_pins" reload:"yes" doc:"refuse filters of which the configuration does not say the digest"`
-	NodeID               string          `koanf:"node_id" unit:"name" doc:"the node's name in message ids, logs and the list of nodes; \"\": a random one"`
-	Admin                AdminConfig     `koanf:"admin"`
-	Broker               string          `koanf:"broker" default:"embedded" enum:"embedded,redis" doc:"what carries messages; embedded: this process alone"`
-	Redis                RedisConfig     `koanf:"redis"`
-	History              HistoryConfig   `koanf:"history"`
-	Lookups              LookupsConfig   `koanf:"lookups"`
-	Limits               LimitsConfig    `koanf:"limits"`
-	Heartbeat            HeartbeatConfig `koanf:"heartbeat"`
-	Shutdown             ShutdownConfig  `koanf:"shutdown"`
-	Log                  LogConfig       `koanf:"log"`
-	Reload               ReloadConfig    `koanf:"reload"`
-	RollbackOn           RollbackConfig  `koanf:"rollback_on"`
-	Capture              CaptureConfig   `koanf:"capture"`
-	DefaultGrants        []GrantConfig   `koanf:"default_grants"`
-	Rooms                []RoomConfig    `koanf:"rooms"`
-	Filters              []FilterConfig  `koanf:"filters"`
+	Listen               string            `koanf:"listen" default:"127.0.0.1:8080" unit:"host:port" doc:"where clients connect"`
+	AllowUnauthenticated bool              `koanf:"allow_unauthenticated" doc:"admit anyone on a listener that is not loopback, if no filter has on_connect"`
+	Anonymous            bool              `koanf:"anonymous" doc:"admit clients for whom no connect filter sets a user"`
+	AllowedOrigins       []string          `koanf:"allowed_origins" unit:"origins" doc:"origins of browsers that may connect beside the node's own; \"*\" allows any"`
+	TrustedProxies       []string          `koanf:"trusted_proxies" unit:"CIDRs" doc:"proxies whose X-Forwarded-For is believed"`
+	AnnounceConnections  string            `koanf:"announce_connections" default:"auto" enum:"auto,on,off" doc:"tell everyone who connects and disconnects"`
+	Demo                 bool              `koanf:"demo" doc:"serve a page at / that people can chat on, to try a node out"`
+	Cache                string            `koanf:"cache" unit:"directory" doc:"where compiled and fetched filters are kept; \"\": the user's cache directory, off: nowhere"`
+	TrustedKeys          []string          `koanf:"trusted_keys" unit:"keys" reload:"yes" doc:"public keys by which filters are signed, as PEM or base64; where there are some, signatures are checked"`
+	RequireSignatures    bool              `koanf:"require_signatures" reload:"yes" doc:"refuse filters that no trusted key has signed"`
+	RequirePins          bool              `koanf:"require_pins" reload:"yes" doc:"refuse filters of which the configuration does not say the digest"`
+	NodeID               string            `koanf:"node_id" unit:"name" doc:"the node's name in message ids, logs and the list of nodes; \"\": a random one"`
+	Admin                AdminConfig       `koanf:"admin"`
+	Broker               string            `koanf:"broker" default:"embedded" enum:"embedded,redis" doc:"what carries messages; embedded: this process alone"`
+	Redis                RedisConfig       `koanf:"redis"`
+	History              HistoryConfig     `koanf:"history"`
+	Lookups              LookupsConfig     `koanf:"lookups"`
+	Limits               LimitsConfig      `koanf:"limits"`
+	Heartbeat            HeartbeatConfig   `koanf:"heartbeat"`
+	Compression          CompressionConfig `koanf:"compression"`
+	Shutdown             ShutdownConfig    `koanf:"shutdown"`
+	Log                  LogConfig         `koanf:"log"`
+	Reload               ReloadConfig      `koanf:"reload"`
+	RollbackOn           RollbackConfig    `koanf:"rollback_on"`
+	Capture              CaptureConfig     `koanf:"capture"`
+	DefaultGrants        []GrantConfig     `koanf:"default_grants"`
+	Rooms                []RoomConfig      `koanf:"rooms"`
+	Filters              []FilterConfig    `koanf:"filters"`
 }
 
 // AdminConfig is the listener for operators.
 type AdminConfig struct {
 	Listen string `koanf:"listen" default:"127.0.0.1:8081" unit:"host:port" doc:"where metrics and statistics are served; off: nowhere"`
 	Token  string `koanf:"token" unit:"secret" doc:"bearer token of the admin listener; required unless it is on loopback"`
+	Pprof  bool   `koanf:"pprof" reload:"yes" doc:"serve profiles of the process at /debug/pprof/ of the admin listener"`
 }
 
 // HistoryConfig bounds what the embedded broker keeps of all rooms together.
@@ -92,6 +94,12 @@ type LimitsConfig struct {
 type HeartbeatConfig struct {
 	Ping time.Duration `koanf:"ping" default:"25s" reload:"yes" doc:"time between two pings to a client"`
 	Pong time.Duration `koanf:"pong" default:"8s" reload:"yes" doc:"silence after a ping until the connection is closed"`
+}
+
+// CompressionConfig is permessage-deflate; see router.Compression.
+type CompressionConfig struct {
+	Level   int  `koanf:"level" default:"0" unit:"1 to 9" reload:"yes" doc:"compress messages for clients that ask for it, 1 fastest to 9 smallest; 0: never"`
+	MinSize Size `koanf:"min_size" default:"512B" reload:"yes" doc:"size of a message from which it is compressed"`
 }
 
 // ShutdownConfig says how the node ends.

@@ -17,10 +17,10 @@
 //	generation.go  filters loaded, and all put together; nothing half-done is left behind
 //
 // and of a node: commands.go (flags), serve.go (its life, from the listeners to the
-// drain), reload*.go (its next generations, and the way back), guard*.go (by itself), watch*.go (changes of its files), http.go (what is served where), demo (the page of --dev).
+// drain), reload*.go (its next generations, and the way back), guard*.go (by itself), watch*.go (changes of its files), http.go (what is served where), keepalive_*.go, demo (the page of --dev).
 // remote*.go talks to a node that runs elsewhere.
 //
-// And of a token: token.go (what it says), signer.go (the key that signs it).
+// And of a token: token.go (what it says), signer.go (the key that signs it). bench*.go are the flags of `sluice bench`; package bench loads and measures.
 //
 // Goroutines: each listener has one that serves it; reloads.listen starts one that waits for SIGHUP, watcher.run, and reloads.guarding, which looks at counters. node.serve starts them, and
 // returns only when all have ended. Whoever reloads or rolls back has the one token of reloads.turn, and only he touches what is

@@ -46,7 +46,7 @@ func buildGeneration(ctx context.Context, l *loaded, host *plugins.Host, prev *r
 		}
 	}
 	chain.KeepSources()
-	return &router.Generation{Number: number, Rooms: rules, Limits: l.limits(), DefaultGrants: grants, Filters: chain}, nil
+	return &router.Generation{Number: number, Rooms: rules, Limits: l.limits(), Compression: l.compression(), DefaultGrants: grants, Filters: chain}, nil
 }
 
 // checkOpen refuses a node that would admit anyone who can reach it, unless
@@ -196,6 +196,10 @@ func (c *Config) limits() router.Limits {
 		PingInterval:       c.Heartbeat.Ping,
 		PongTimeout:        c.Heartbeat.Pong,
 	}
+}
+
+func (c *Config) compression() router.Compression {
+	return router.Compression{Level: c.Compression.Level, MinSize: int(c.Compression.MinSize)}
 }
 
 func (c *Config) proxies() []netip.Prefix {

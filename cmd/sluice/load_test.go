@@ -86,7 +86,7 @@ cache: /var/cache/sluice
 trusted_keys: ["ibz7ls6Y7eHrnYPJUhyjgSl34KDH5hwqAzSIyRlsScU="]
 require_signatures: true
 require_pins: true
-admin: {listen: ":9001", token: abc}
+admin: {listen: ":9001", token: abc, pprof: true}
 node_id: a1
 broker: redis
 redis:
@@ -129,6 +129,7 @@ limits:
   commands_per_second: 50
   malformed_frames: 2
 heartbeat: {ping: 30s, pong: 500ms}
+compression: {level: 3, min_size: 1KiB}
 shutdown: {drain: 1m}
 log: {level: debug, format: json}
 rooms:
@@ -162,7 +163,7 @@ filters:
 		AllowedOrigins: []string{"https://example.org", "*.example.com"}, TrustedProxies: []string{"10.0.0.0/8", "::1"},
 		AnnounceConnections: "off", Demo: true, Cache: "/var/cache/sluice",
 		TrustedKeys: []string{"ibz7ls6Y7eHrnYPJUhyjgSl34KDH5hwqAzSIyRlsScU="}, RequireSignatures: true, RequirePins: true,
-		NodeID: "a1", Admin: AdminConfig{":9001", "abc"}, Broker: "redis", History: HistoryConfig{8 << 20},
+		NodeID: "a1", Admin: AdminConfig{":9001", "abc", true}, Broker: "redis", History: HistoryConfig{8 << 20},
 		Redis: RedisConfig{
 			RedisConnection: RedisConnection{
 				Addresses: []string{"127.0.0.1:26379", "sentinel:26379"}, Mode: "sentinel", Name: "main", Master: "group",
@@ -177,8 +178,10 @@ filters:
 			Frame: 128 << 10, RoomsPerConnection: 5, Queue: 2 << 20, Connections: 7, ConnectionsPerUser: 3, HandshakesPerAddress: 2.5,
 			HandshakeTimeout: 3 * time.Second, WriteTimeout: 4 * time.Second, CommandsPerSecond: 50, MalformedFrames: 2,
 		},
-		Heartbeat: HeartbeatConfig{30 * time.Second, 500 * time.Millisecond},
-		Shutdown:  ShutdownConfig{time.Minute}, Log: LogConfig{"debug", "json"},
+		Heartbeat:     HeartbeatConfig{30 * time.Second, 500 * time.Millisecond},
+		Compression:   CompressionConfig{3, 1 << 10},
+		Shutdown:      ShutdownConfig{time.Minute},
+		Log:           LogConfig{"debug", "json"},
 		Reload:        ReloadConfig{false, 30 * time.Second},
 		RollbackOn:    RollbackConfig{2 * time.Minute, 4, 0.02, 300 * time.Microsecond, 0.06, 50},
 		Capture:       CaptureConfig{"c.gz", time.Minute, 1 << 20, 0.1, true, []string{"/a"}},

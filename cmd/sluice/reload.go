@@ -23,7 +23,8 @@ const reloadTime = time.Minute
 // reloads replaces the generation of a running node, one reload at a time: the
 // configuration is read, checked and built whole, off the path of events, and
 // put into force by one swap of a pointer. Whatever fails, what was in force
-// stays. Only the log's level is set beside that swap, right before it.
+// stays. Only the log's level, and whether profiles are served, are set beside that
+// swap, right before it.
 //
 // The generation that was replaced stays built until the next reload, so that
 // going back to it cannot fail.
@@ -66,6 +67,7 @@ func newReloads(n *node, from sources, level *slog.LevelVar) *reloads {
 	r.status.Loaded = time.Now()
 	r.guard = newGuard(time.Now)
 	r.guard.begin(r.guard.clock(), n.config.RollbackOn, readingOf(chainOf(r.now.generation).Stats()))
+	r.setBeside(n.config)
 	r.ended, r.end = context.WithCancel(context.Background())
 	r.turn <- struct{}{}
 	return r
@@ -209,7 +211,7 @@ func (r *reloads) read() (next *loaded, files looks, err error) {
 func (r *reloads) commit(next inForce) {
 	old := r.now
 	r.guardSwap(&next)
-	r.level.Set(next.config.logLevel())
+	r.setBeside(next.config)
 	r.now = next
 	r.node.router.Swap(next.generation)
 	if r.before != nil && next.same(&old) {
@@ -225,6 +227,12 @@ func (r *reloads) commit(next inForce) {
 	defer r.mu.Unlock()
 	r.status.Loaded = time.Now()
 	r.status.Previous = r.before.generation.Number
+}
+
+// setBeside sets what of a configuration is no part of the generation.
+func (r *reloads) setBeside(config *loaded) {
+	r.level.Set(config.logLevel())
+	r.node.profiling.Set(config.Admin.Pprof)
 }
 
 // same reports whether both were made from the same files and modules.

@@ -39,7 +39,7 @@ func (r *reloads) rollback(ask admin.Rollback) (generation uint64, err error) {
 	back := *r.before.generation
 	back.Number = bad.generation.Number + 1
 	chainOf(&back).Resume()
-	r.level.Set(r.before.config.logLevel())
+	r.setBeside(r.before.config)
 	r.now = inForce{&back, r.before.config, r.before.files}
 	r.before = nil
 	r.node.router.Swap(&back)

@@ -16,6 +16,7 @@ import (
 	"sluice/plugins/capture"
 	"sluice/plugins/filters"
 	"sluice/router"
+	"sluice/router/listener"
 )
 
 const (
@@ -96,16 +97,25 @@ type node struct {
 	host    *plugins.Host
 	broker  router.Broker
 	router  *router.Router
-	clients *listener
-	admin   *listener               // nil: off
+	clients *endpoint
+	admin   *endpoint               // nil: off
 	reloads atomic.Pointer[reloads] // nil until the node is built: orders may come before
+
+	profiling admin.Profiling // as admin.pprof of the configuration in force; set by reloads
 }
 
-// listener is one address and what is served there.
-type listener struct {
+// endpoint is one address and what is served there.
+type endpoint struct {
 	key    string // of its address in the configuration
 	net    net.Listener
-	server *http.Server
+	server server
+}
+
+// server is an http.Server, or one that takes handshakes by a shorter path.
+type server interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
 }
 
 // newNode builds all parts and opens the listeners, but serves nothing yet.
@@ -135,14 +145,14 @@ func (n *node) build(ctx context.Context) (err error) {
 		retire(generation)
 		return err
 	}
-	n.clients = &listener{key: "listen", net: clients}
+	n.clients = &endpoint{key: "listen", net: clients}
 	if !l.adminOff() {
 		operators, err := listen(l.Admin.Listen, "admin.listen")
 		if err != nil {
 			retire(generation)
 			return err
 		}
-		n.admin = &listener{key: "admin.listen", net: operators}
+		n.admin = &endpoint{key: "admin.listen", net: operators}
 	}
 	id := l.nodeID()
 	if n.broker, err = newBroker(l, id, n.log); err != nil {
@@ -181,7 +191,7 @@ func (n *node) reloadByOrder(ctx context.Context) error {
 
 func (n *node) handlers() {
 	limits := &n.config.Limits
-	n.clients.server = newServer(clientHandler(n.router, n.config.Demo), limits, n.log)
+	n.clients.server = listener.New(newServer(clientHandler(n.router, n.config.Demo), limits, n.log), handshakes(n.router))
 	if n.admin == nil {
 		return
 	}
@@ -190,7 +200,9 @@ func (n *node) handlers() {
 		Reloader: n.reloads.Load(),
 		Token:    n.config.Admin.Token,
 		Loopback: isLoopback(n.config.Admin.Listen),
-		Version:  nodeVersion(),
+
+		Profiling: &n.profiling,
+		Version:   nodeVersion(),
 	}), limits, n.log)
 }
 
@@ -199,7 +211,7 @@ func (n *node) handlers() {
 func (n *node) serve(ctx context.Context) error {
 	failed := make(chan error, 2)
 	serving := 0
-	for _, l := range []*listener{n.clients, n.admin} {
+	for _, l := range []*endpoint{n.clients, n.admin} {
 		if l == nil {
 			continue
 		}
@@ -263,7 +275,7 @@ func (n *node) drain() {
 func (n *node) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), httpGrace)
 	defer cancel()
-	for _, l := range []*listener{n.clients, n.admin} {
+	for _, l := range []*endpoint{n.clients, n.admin} {
 		if l == nil {
 			continue
 		}
@@ -275,7 +287,8 @@ func (n *node) shutdown() {
 
 // close ends what was built.
 func (n *node) close() {
-	for _, l := range []*listener{n.clients, n.admin} {
+	n.profiling.Set(false)
+	for _, l := range []*endpoint{n.clients, n.admin} {
 		if l != nil {
 			l.net.Close()
 		}

@@ -21,6 +21,9 @@ const (
 	minFilterTime   = 100 * time.Microsecond
 	maxFilters      = 64
 	maxRoomRules    = 1000
+
+	maxCompressionLevel = 9
+	maxCompressionMin   = 1 << 20
 )
 
 // validator collects what is wrong with values that have the right types.
@@ -36,6 +39,7 @@ func validate(l *loaded) error {
 	v.peers()
 	v.broker()
 	v.limits()
+	v.compression()
 	v.reload()
 	v.rollbackOn()
 	v.capture()
@@ -188,6 +192,14 @@ func (v *validator) limits() {
 	if c.Heartbeat.Pong > c.Heartbeat.Ping && c.Heartbeat.Ping > 0 {
 		v.fail("heartbeat.pong", "%s is longer than heartbeat.ping, %s; the next ping does not come before the wait for the last one is over", c.Heartbeat.Pong, c.Heartbeat.Ping)
 	}
+}
+
+func (v *validator) compression() {
+	c := &v.l.Compression
+	if c.Level < 0 || c.Level > maxCompressionLevel {
+		v.fail("compression.level", "%d is out of range; it must be between 1, the fastest, and %d, the smallest, or 0 for none", c.Level, maxCompressionLevel)
+	}
+	v.between("compression.min_size", c.MinSize, 1, maxCompressionMin)
 }
 
 func (v *validator) between(path string, s, low, high Size) {
