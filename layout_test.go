@@ -26,6 +26,7 @@ var allowed = []struct {
 }{
 	{"router/wire", nil, nil},
 	{"router/socket", nil, nil},
+	{"router/listener", nil, nil},
 	{"router/membroker", []string{"router", "router/wire"}, []string{"router/brokertest"}},
 	{"router/redisbroker", []string{"router", "router/wire"}, []string{"router/brokertest", "router/redisbroker/redistest"}},
 	{"router/redisbroker/redistest", nil, nil},
