@@ -3,7 +3,6 @@ package socket
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -32,7 +31,7 @@ func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Soc
 	if o.Deflate > 0 {
 		u.options.CompressionMode = websocket.CompressionNoContextTakeover
 	}
-	if _, err := websocket.Accept(u, r, &u.options); !errors.Is(err, errTaken) {
+	if err := u.accept(r); err != nil {
 		return nil, err
 	}
 	if u.nc.SetDeadline(time.Time{}) != nil { // net/http may have left some
@@ -64,10 +63,10 @@ func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Soc
 // their FIN bit set.
 func (f *Frame) isResponse() bool { return f.wire[0]&finBit == 0 }
 
-// errTaken ends the library's part in a connection. It has verified the
-// handshake and decided on the response by then; a connection of its own would
-// cost more than our whole socket.
-var errTaken = errors.New("socket: the connection is taken over")
+// taken is what Hijack panics with, to end the library's part in a connection. It has
+// verified the handshake and decided on the response by then; a connection of its own would
+// cost more than our whole socket, and an error it would wrap, and answer.
+type taken struct{}
 
 // upgrade is the ResponseWriter of the library during the handshake.
 type upgrade struct {
@@ -94,6 +93,20 @@ func (u *upgrade) free() {
 	upgrades.Put(u)
 }
 
+// accept has the library judge the request. Unless it refuses, u has what Hijack took.
+func (u *upgrade) accept(r *http.Request) error {
+	defer func() {
+		if u.nc == nil {
+			return // no panic, or somebody else's
+		}
+		if f := recover(); f != nil && f != any(taken{}) {
+			panic(f)
+		}
+	}()
+	_, err := websocket.Accept(u, r, &u.options)
+	return err
+}
+
 // Hijack takes the connection from net/http, and everything from the library.
 func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, brw, err := http.NewResponseController(u.ResponseWriter).Hijack()
@@ -107,20 +120,12 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	u.response.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = u.Header().Write(&u.response) // a buffer does not fail
 	u.response.WriteString("\r\n")
-	return nil, nil, errTaken
+	panic(taken{})
 }
 
-// WriteHeader leaves the response of success to the socket, and swallows what
-// the library says of errTaken.
+// WriteHeader leaves the response of success to the socket.
 func (u *upgrade) WriteHeader(code int) {
-	if code != http.StatusSwitchingProtocols && u.nc == nil {
+	if code != http.StatusSwitchingProtocols {
 		u.ResponseWriter.WriteHeader(code)
 	}
-}
-
-func (u *upgrade) Write(p []byte) (int, error) {
-	if u.nc != nil {
-		return len(p), nil
-	}
-	return u.ResponseWriter.Write(p)
 }

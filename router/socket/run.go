@@ -1,9 +1,6 @@
 package socket
 
-import (
-	"bytes"
-	"sync"
-)
+import "sync"
 
 // Run is a sequence of items that goes to many sockets, to each with one
 // system call: what goes on the wire is put together once for all of them. It has
@@ -12,6 +9,7 @@ type Run struct {
 	items []Item
 	size  int      // of the frames
 	wires [][]byte // by level of compression, made when first asked for; empty: not made
+	first []byte   // what a new socket gets: the response of its handshake, and the run
 	pen   pen
 }
 
@@ -31,6 +29,9 @@ func (r *Run) Free() {
 	r.items = r.items[:0]
 	for i := range r.wires {
 		r.wires[i] = r.wires[i][:0]
+	}
+	if cap(r.first) > batchSize {
+		r.first = nil
 	}
 	runs.Put(r)
 }
@@ -62,7 +63,8 @@ func (r *Run) Write(s *Socket) (items int) {
 	}
 	out := r.wireFor(s)
 	if response != nil {
-		out = append(bytes.Clone(response.wire), out...)
+		r.first = append(append(r.first[:0], response.wire...), out...)
+		out = r.first
 	}
 	n, full, err := r.pen.write(s.raw, out)
 	s.writer.counts.writes.Add(1)
