@@ -248,3 +248,31 @@ func TestADescriptorIsReadAndWrittenAsItsConnectionWouldBe(t *testing.T) {
 		t.Errorf("%v, want that it is closed", err)
 	}
 }
+
+// TestACommandLeavesAReplicaThatItsAddressNoLongerLeadsTo: the master is demoted while it
+// lives, nobody ends the connection to it, and a new one would lead to the new master.
+func TestACommandLeavesAReplicaThatItsAddressNoLongerLeadsTo(t *testing.T) {
+	old, promoted := redistest.Start(t), redistest.Start(t)
+	addr, turn := detour(t, old.Addr, promoted.Addr)
+	_, s := queued(t, nil, Shard{Addresses: []string{addr}})
+	lanes := map[string]*batcher{"publishes": s.publishes, "reads": s.reads}
+	incr := func(q *batcher) error { return q.do(t.Context(), redis.NewIntCmd(t.Context(), "incr", "n"), 0) }
+	for name, q := range lanes {
+		if err := incr(q); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	host, port, _ := net.SplitHostPort(promoted.Addr)
+	if err := old.Client(t).ReplicaOf(t.Context(), host, port).Err(); err != nil {
+		t.Fatal(err)
+	}
+	turn()
+	for name, q := range lanes {
+		if err := incr(q); !redis.IsReadOnlyError(err) {
+			t.Errorf("%s: %v, want that it is a replica", name, err)
+		}
+		if err := incr(q); err != nil {
+			t.Errorf("%s: the next command: %v", name, err)
+		}
+	}
+}

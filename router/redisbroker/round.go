@@ -3,6 +3,7 @@ package redisbroker
 import (
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -95,6 +96,11 @@ func (k *queue) receive(until time.Time) (late bool) {
 	return false
 }
 
+// replica reports that a command was refused for it is a replica that answers.
+func (r *round) replica() bool {
+	return slices.ContainsFunc(r.batch[:r.answers], func(c *call) bool { return c.err != nil && redis.IsReadOnlyError(c.err) })
+}
+
 // answer answers the calls of a round.
 func (k *queue) answer() {
 	r := k.round
@@ -105,6 +111,8 @@ func (k *queue) answer() {
 	} else if r.refusal != nil && notAlive(r.refusal) {
 		k.disconnect()
 		k.trip(r.refusal)
+	} else if r.replica() {
+		k.disconnect() // the address may lead to the master by now
 	}
 	var elsewhere []*call
 	for i, c := range r.batch {
