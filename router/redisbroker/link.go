@@ -125,9 +125,10 @@ func (l *link) bound(now time.Time, within time.Duration) {
 	}
 }
 
-// await waits until an answer begins to come, but not beyond a time.
+// await waits until an answer begins to come, but not beyond a time. Where I/O ends
+// before that, reading the answer finds out.
 func (l *link) await(until time.Time) error {
-	if l.reader.r.Buffered() > 0 {
+	if l.reader.r.Buffered() > 0 || !until.Before(l.deadline) {
 		return nil
 	}
 	_ = l.conn.SetReadDeadline(until)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"sluice/router"
 	"sluice/router/redisbroker/redistest"
 )
 
@@ -274,5 +275,28 @@ func TestACommandLeavesAReplicaThatItsAddressNoLongerLeadsTo(t *testing.T) {
 		if err := incr(q); err != nil {
 			t.Errorf("%s: the next command: %v", name, err)
 		}
+	}
+}
+
+func TestADeadlineBeyondTheTimeoutDoesNotExtendIt(t *testing.T) {
+	server := redistest.Start(t)
+	b, s := queued(t, func(o *Options) { o.Timeout = 100 * time.Millisecond }, Shard{Addresses: []string{server.Addr}})
+	awaitOK(t, func() error { return push(t, s, t.Context(), "first") }) // connects
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	server.Stop()
+	done := make(chan error, 1)
+	go func() { done <- push(t, s, ctx, "late") }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, router.ErrUnavailable) || !strings.Contains(err.Error(), "may have been accepted") {
+			t.Errorf("%v, want that it may have been accepted", err)
+		}
+	case <-time.After(redistest.Patience):
+		t.Error("the caller waits beyond Options.Timeout")
+	}
+	server.Continue()
+	if b.Counters()["redis_away"] == 0 {
+		t.Error("redis was not found away")
 	}
 }
