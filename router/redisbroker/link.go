@@ -37,12 +37,10 @@ type link struct {
 // Redis that refuses from those of the network by redis.Error.
 func (k *queue) connect(client *redis.Client) error {
 	l, s := &k.link, k.q.s
-	if l.conn != nil {
-		if l.of == client && l.moves == s.moves.Load() && (time.Since(l.used) < trusted || l.reader.r.Buffered() == 0 && l.conn.quiet()) {
-			return nil
-		}
-		k.disconnect()
+	if k.lives(client) {
+		return nil
 	}
+	k.disconnect()
 	ctx, cancel := context.WithTimeout(k.q.ctx, s.dialTime)
 	defer cancel()
 	l.moves = s.moves.Load()
@@ -68,6 +66,14 @@ func (k *queue) connect(client *redis.Client) error {
 		return &dialError{err} // nothing else was sent
 	}
 	return nil
+}
+
+// lives reports whether there is a connection to send on. An answer that nobody has
+// asked for ends it: each command would be given the answer to the one before.
+func (k *queue) lives(client *redis.Client) bool {
+	l := &k.link
+	return l.conn != nil && l.of == client && l.moves == k.q.s.moves.Load() && l.reader.r.Buffered() == 0 &&
+		(time.Since(l.used) < trusted || l.conn.quiet())
 }
 
 // introduce makes a connection ready.

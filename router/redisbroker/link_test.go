@@ -1,15 +1,18 @@
 package redisbroker
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -298,5 +301,50 @@ func TestADeadlineBeyondTheTimeoutDoesNotExtendIt(t *testing.T) {
 	server.Continue()
 	if b.Counters()["redis_away"] == 0 {
 		t.Error("redis was not found away")
+	}
+}
+
+// TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand has something that answers INCR
+// with its number, and the first one of each connection twice.
+func TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	t.Cleanup(func() { l.Close(); work.Wait() })
+	var number atomic.Int64
+	work.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				defer c.Close()
+				twice := true
+				for lines := bufio.NewScanner(c); lines.Scan(); {
+					switch lines.Text() {
+					case "hello":
+						fmt.Fprint(c, "*0\r\n")
+					case "incr":
+						answer := fmt.Sprintf(":%d\r\n", number.Add(1))
+						if twice {
+							answer += answer
+						}
+						twice = false
+						fmt.Fprint(c, answer)
+					}
+				}
+			})
+		}
+	})
+	b, s := queued(t, nil, Shard{Addresses: []string{l.Addr().String()}})
+	t.Cleanup(func() { b.Close() }) // before the other end is awaited
+	for want := range int64(5) {
+		cmd := redis.NewIntCmd(t.Context(), "incr", "n")
+		if err := s.publishes.do(t.Context(), cmd, 0); err != nil || cmd.Val() != want+1 {
+			t.Errorf("got %d, %v; want %d", cmd.Val(), err, want+1)
+		}
 	}
 }
