@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -347,4 +348,46 @@ func TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand(t *testing.T) {
 			t.Errorf("got %d, %v; want %d", cmd.Val(), err, want+1)
 		}
 	}
+}
+
+// TestARedisThatLetsNobodyElseInStaysAway: the client library's connection lives, and
+// answers each probe.
+func TestARedisThatLetsNobodyElseInStaysAway(t *testing.T) {
+	server := redistest.Start(t)
+	b, s := queued(t, func(o *Options) { o.MaxReconnect = 50 * time.Millisecond }, Shard{Addresses: []string{server.Addr}})
+	if err := push(t, s, t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	client, operator := s.client.(*redis.Client), server.Client(t)
+	if err := client.Ping(t.Context()).Err(); err != nil { // has a connection from now on
+		t.Fatal(err)
+	}
+	clients := func(n string) {
+		t.Helper()
+		if err := operator.ConfigSet(t.Context(), "maxclients", n).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clients("1")
+	_ = queueOf(t, s).link.conn.Close()
+	awaitOK(t, func() error {
+		if err := push(t, s, t.Context(), "x"); !errors.Is(err, router.ErrUnavailable) {
+			t.Fatalf("%v, want that redis is away", err)
+		}
+		_, count, _ := strings.Cut(operator.Info(t.Context(), "stats").Val(), "rejected_connections:")
+		count, _, _ = strings.Cut(count, "\r\n")
+		if n, _ := strconv.Atoi(count); n < 5 {
+			return errors.New("there were not five attempts")
+		}
+		return nil
+	})
+	all := b.Counters()
+	if all["redis_away"] != 1 || all["redis_back"] != 0 {
+		t.Errorf("it was found away %d times, and back %d times", all["redis_away"], all["redis_back"])
+	}
+	if err := s.publishes.health(); err == nil || !strings.Contains(err.Error(), "max number of clients") {
+		t.Errorf("health: %v", err)
+	}
+	clients("10000")
+	awaitOK(t, func() error { return push(t, s, t.Context(), "x") })
 }

@@ -225,6 +225,9 @@ func (k *queue) probe() {
 			err = k.vet()
 		}
 		if err == nil {
+			err = k.reconnect()
+		}
+		if err == nil {
 			break
 		}
 		err = s.explained(err)
@@ -269,6 +272,23 @@ func (k *queue) alive() error {
 		return err
 	}
 	return nil // it lives, whatever else it has against the command
+}
+
+// reconnect makes the connection for what comes next. That the client library has one
+// which lives does not say that Redis lets another in.
+func (k *queue) reconnect() error {
+	k.mu.Lock()
+	client, busy := k.client, k.sending
+	if !busy {
+		k.sending = true
+		k.q.running.Add(1)
+	}
+	k.mu.Unlock()
+	if busy {
+		return nil // who sends still will find out
+	}
+	defer k.rest()
+	return k.connect(client)
 }
 
 // vet checks a Redis that was away when it was to be checked, as at the start.
