@@ -50,21 +50,29 @@ func (k *queue) connect(client *redis.Client) error {
 		return &dialError{err}
 	}
 	raw := newRawConn(conn)
-	k.mu.Lock()
-	closed := k.closed || k.gone
-	if !closed {
-		l.conn = raw
-	}
-	k.mu.Unlock()
-	if closed {
+	if err := k.adopt(raw); err != nil {
 		_ = conn.Close()
-		return router.ErrBrokerClosed
+		return err
 	}
 	l.of, l.reader, l.deadline = client, newRESPReaderSize(raw, linkBuffer, 0), time.Time{}
 	if err := k.introduce(o); err != nil {
 		k.disconnect()
 		return &dialError{err} // nothing else was sent
 	}
+	return nil
+}
+
+// adopt makes a connection the queue's, unless it may have none any more.
+func (k *queue) adopt(conn *rawConn) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.closed:
+		return router.ErrBrokerClosed
+	case k.gone:
+		return errGone
+	}
+	k.link.conn = conn
 	return nil
 }
 

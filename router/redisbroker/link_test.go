@@ -391,3 +391,17 @@ func TestARedisThatLetsNobodyElseInStaysAway(t *testing.T) {
 	clients("10000")
 	awaitOK(t, func() error { return push(t, s, t.Context(), "x") })
 }
+
+func TestACommandToAMasterThatIsNoneAnyMoreIsNotToldThatTheBrokerIsClosed(t *testing.T) {
+	_, s := queued(t, nil, Shard{Addresses: []string{redistest.Start(t).Addr}})
+	k := queueOf(t, s)
+	c := newCall(redis.NewIntCmd(t.Context(), "incr", "n"), 0)
+	if leads, err := k.add(c, s.client.(*redis.Client), false); !leads || err != nil {
+		t.Fatal(leads, err)
+	}
+	s.publishes.drop(k)
+	k.lead(c, time.Time{})
+	if err := settled(t, c); !errors.Is(err, router.ErrUnavailable) || errors.Is(err, router.ErrBrokerClosed) {
+		t.Errorf("%v, want that it is unavailable for a time", err)
+	}
+}
