@@ -405,3 +405,45 @@ func TestACommandToAMasterThatIsNoneAnyMoreIsNotToldThatTheBrokerIsClosed(t *tes
 		t.Errorf("%v, want that it is unavailable for a time", err)
 	}
 }
+
+func TestWhoHasADeadlineDoesNotWaitForAConnection(t *testing.T) {
+	server := redistest.Start(t)
+	_, s := queued(t, func(o *Options) { o.Timeout = time.Minute }, Shard{Addresses: []string{server.Addr}})
+	connects, resume := make(chan struct{}, 1), make(chan struct{})
+	o := s.client.(*redis.Client).Options()
+	dial := o.Dialer
+	if err := push(t, s, t.Context(), "first"); err != nil {
+		t.Fatal(err)
+	}
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		notify(connects)
+		<-resume
+		return dial(ctx, network, addr)
+	}
+	k := queueOf(t, s)
+	_ = k.link.conn.Close()
+	k.link.used = time.Time{} // the last answer was long ago
+	ctx, cancel := context.WithCancel(hurried(t))
+	done := make(chan error, 1)
+	go func() { done <- push(t, s, ctx, "second") }()
+	<-connects
+	behind := pushes(t, s.publishes, "list", 2)
+	cancel()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, want that it was cancelled", err)
+		}
+	case <-time.After(redistest.Patience / 2):
+		t.Error("the caller waits for a connection")
+	}
+	close(resume)
+	for _, c := range behind {
+		if err := settled(t, c); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := server.Client(t).LRange(t.Context(), "list", 0, -1).Val(); !slices.Equal(got, []string{"first", "second", "0", "1"}) {
+		t.Errorf("executed: %q", got)
+	}
+}

@@ -92,11 +92,40 @@ func (k *queue) lead(c *call, until time.Time) {
 	k.mu.Lock()
 	client := k.client
 	k.mu.Unlock()
+	if !until.IsZero() && !k.lives(client) {
+		k.yield(c)
+		return
+	}
 	c.state.Store(callSent)
 	k.lone[0] = c
 	if late := k.send(client, k.lone[:], until); late {
 		go k.finish()
 		return
+	}
+	k.rest()
+}
+
+// yield has a call sent by a flusher after all, and first: to connect takes longer than
+// its caller may be willing to wait.
+func (k *queue) yield(c *call) {
+	k.mu.Lock()
+	away := k.away
+	if k.closed {
+		away = router.ErrBrokerClosed
+	}
+	if away == nil {
+		k.waiting = slices.Insert(k.waiting, 0, c)
+		k.bytes += c.bytes
+	}
+	k.mu.Unlock()
+	switch away {
+	case nil:
+		go k.flush()
+		return
+	case router.ErrBrokerClosed:
+		c.done <- away
+	default:
+		k.q.notSent(c, away)
 	}
 	k.rest()
 }
