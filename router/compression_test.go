@@ -264,6 +264,10 @@ func TestACorruptCompressedMessageEndsTheConnectionAndNoOther(t *testing.T) {
 			t.Errorf("it is closed with %d, want 1007", binary.BigEndian.Uint16([]byte(p)))
 		}
 	}
+	eventually(t, "it is counted", func() bool {
+		s := n.Stats()
+		return s.Malformed[router.MalformedCorrupt] == 1 && s.Closed["1007"] == 1
+	})
 	other.join("a")
 	other.send(say(strings.Repeat(longText, 20)))
 	other.until("chat")

@@ -90,6 +90,9 @@ func (c *conn) run() {
 		case errors.Is(err, socket.ErrTooBig):
 			c.r.count.malformed.count(MalformedTooBig)
 			return
+		case errors.Is(err, socket.ErrCorrupt):
+			c.r.count.malformed.count(MalformedCorrupt)
+			return
 		case errors.Is(err, socket.ErrSilent):
 			c.close(wire.CloseSilent, "nothing came after a ping")
 			return

@@ -105,11 +105,12 @@ const (
 
 // Causes in Stats.Malformed that are not fields of a command.
 const (
-	MalformedFrame  = "frame"   // the frame as a whole: not JSON, not an object, too deep
-	MalformedUTF8   = "utf8"    // not UTF-8
-	MalformedBinary = "binary"  // a binary frame
-	MalformedTooBig = "too_big" // over Limits.Frame
-	MalformedOther  = "other"   // a field without a counter of its own
+	MalformedFrame   = "frame"   // the frame as a whole: not JSON, not an object, too deep
+	MalformedUTF8    = "utf8"    // not UTF-8
+	MalformedBinary  = "binary"  // a binary frame
+	MalformedTooBig  = "too_big" // over Limits.Frame
+	MalformedCorrupt = "corrupt" // compressed, and cannot be decompressed
+	MalformedOther   = "other"   // a field without a counter of its own
 )
 
 // Reasons in Stats.Dropped.
@@ -140,7 +141,7 @@ var (
 	closedNames  = []string{"1000", "1001", "1002", "1003", "1005", "1006", "1007", "1008", "1009", "1011",
 		"4001", "4003", "4008", "4100", "4101", "4102", "4200", "4201", otherName}
 	commandNames   = []string{"join_room", "leave_room", "room_message", "chat", "direct_message", "presence", "history", "refresh", "ping", "pong"}
-	malformedNames = []string{MalformedFrame, MalformedUTF8, MalformedBinary, MalformedTooBig, "type", "id", "room", "content", "key",
+	malformedNames = []string{MalformedFrame, MalformedUTF8, MalformedBinary, MalformedTooBig, MalformedCorrupt, "type", "id", "room", "content", "key",
 		"target_user", "token", "cursor", "limit", "recover", "since", MalformedOther}
 	errorNames = []string{string(wire.BadRequest), string(wire.Unauthorized), string(wire.Forbidden), string(wire.NotFound), string(wire.Conflict),
 		string(wire.TooLarge), string(wire.Invalid), string(wire.RateLimited), string(wire.Unavailable), string(wire.Unsupported), "filter"}

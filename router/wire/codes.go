@@ -112,7 +112,9 @@ func CloseCodeOf(c Code) int {
 // 4100 to 4199 reconnect with backoff, 4200 after a random 0 to 5 s, 4201 with
 // a fresh token.
 const (
+	CloseProtocol        = 1002 // frames that RFC 6455 does not allow (section 7.4.1)
 	CloseUnsupportedData = 1003 // a binary frame (RFC 6455, section 7.4.1)
+	CloseInvalid         = 1007 // a compressed message that cannot be decompressed (RFC 6455, section 7.4.1)
 	CloseTooBig          = 1009 // a frame over the cap (RFC 6455, section 7.4.1)
 	CloseUnauthorized    = 4001
 	CloseForbidden       = 4003
