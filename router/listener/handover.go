@@ -83,11 +83,15 @@ func (c *handed) WriteTo(w io.Writer) (n int64, err error) {
 }
 
 // SetReadDeadline counts the time that has passed already against the first deadline,
-// which is that of the head: it has one timeout, wherever it is waited for.
+// which is that of the head: it has one timeout, wherever it is waited for. net/http sets
+// it before anyone else has the connection; the later ones may come from many goroutines,
+// and only look.
 func (c *handed) SetReadDeadline(t time.Time) error {
-	if c.waited > 0 && !t.IsZero() {
-		t = t.Add(-c.waited)
+	if c.waited > 0 {
+		if !t.IsZero() {
+			t = t.Add(-c.waited)
+		}
+		c.waited = 0
 	}
-	c.waited = 0
 	return c.TCPConn.SetReadDeadline(t)
 }
