@@ -82,6 +82,9 @@ func (c *handed) WriteTo(w io.Writer) (n int64, err error) {
 	return n + k, err
 }
 
+// NetConn is the connection itself, as of a tls.Conn: for who wants to abort it.
+func (c *handed) NetConn() net.Conn { return c.TCPConn }
+
 // SetReadDeadline counts the time that has passed already against the first deadline,
 // which is that of the head: it has one timeout, wherever it is waited for. net/http sets
 // it before anyone else has the connection; the later ones may come from many goroutines,

@@ -39,3 +39,16 @@ func TestManyMaySetTheDeadlineOfAConnectionThatWasHandedOver(t *testing.T) {
 	}
 	setting.Wait()
 }
+
+// A socket that aborts its connection needs the TCP connection, to have the kernel forget
+// what the client does not take.
+func TestAConnectionThatWasHandedOverCanBeReset(t *testing.T) {
+	nc := handedOver(t)
+	inner, ok := nc.(interface{ NetConn() net.Conn })
+	if !ok {
+		t.Fatalf("%T does not show its connection", nc)
+	}
+	if tcp, ok := inner.NetConn().(*net.TCPConn); !ok || tcp.RemoteAddr().String() != nc.RemoteAddr().String() {
+		t.Errorf("it shows %T", inner.NetConn())
+	}
+}
