@@ -14,7 +14,7 @@
 // takes all that there is into a pooled one → next (protocol.go): headers, an
 // announced size, violations, control frames, floods of frames that are no
 // message → unmasked where it was read or, if it is long or in fragments,
-// collected (input.go) → decompressed (deflate.go), UTF-8 → the caller, until the
+// collected (input.go) → decompressed (deflate_read.go), UTF-8 → the caller, until the
 // next Read.
 //
 // The path of what goes out: Send (send.go) appends the shared frame to the
