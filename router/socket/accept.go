@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Soc
 	u.options.CompressionMode = websocket.CompressionDisabled
 	if o.Deflate > 0 {
 		u.options.CompressionMode = websocket.CompressionNoContextTakeover
+		u.window = asksForWindow(r.Header)
 	}
 	if err := u.accept(r); err != nil {
 		return nil, err
@@ -38,7 +40,7 @@ func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Soc
 		abort(u.nc)
 		return nil, net.ErrClosed
 	}
-	if u.Header().Get("Sec-WebSocket-Extensions") == "" {
+	if u.Header().Get(extensions) == "" {
 		o.Deflate = 0
 	}
 	s := &Socket{
@@ -59,6 +61,39 @@ func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Soc
 	return s, nil
 }
 
+const (
+	extensions = "Sec-Websocket-Extensions"
+	fullWindow = "server_max_window_bits=15"
+)
+
+// asksForWindow says whether the offer that the library takes bounds our window, at the
+// full one. Who takes that has to say so (RFC 7692, 7.1.2.1), and the library does not.
+func asksForWindow(h http.Header) bool {
+	for _, line := range h[extensions] {
+		for offer := range strings.SplitSeq(line, ",") {
+			params := strings.Split(offer, ";")
+			if strings.TrimSpace(params[0]) != "permessage-deflate" {
+				continue
+			}
+			taken, window := true, false
+			for _, p := range params[1:] {
+				switch p = strings.TrimSpace(p); {
+				case p == fullWindow:
+					window = true
+				case p == "client_no_context_takeover" || p == "server_no_context_takeover":
+				case p == "client_max_window_bits" || strings.HasPrefix(p, "client_max_window_bits="):
+				default:
+					taken = false
+				}
+			}
+			if taken {
+				return window
+			}
+		}
+	}
+	return false
+}
+
 // isResponse tells the handshake's response from the frames, all of which have
 // their FIN bit set.
 func (f *Frame) isResponse() bool { return f.wire[0]&finBit == 0 }
@@ -72,6 +107,7 @@ type taken struct{}
 type upgrade struct {
 	http.ResponseWriter
 	options websocket.AcceptOptions
+	window  bool // asksForWindow
 
 	// Set by Hijack.
 	nc       net.Conn
@@ -88,7 +124,7 @@ func (u *upgrade) free() {
 	if u.early != nil {
 		u.early.free()
 	}
-	u.ResponseWriter, u.options.Subprotocols, u.nc, u.early = nil, nil, nil, nil
+	u.ResponseWriter, u.options.Subprotocols, u.window, u.nc, u.early = nil, nil, false, nil, nil
 	u.response.Reset()
 	upgrades.Put(u)
 }
@@ -116,6 +152,9 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	u.nc = nc
 	if early, err := brw.Reader.Peek(brw.Reader.Buffered()); err == nil {
 		u.early = earlyInput(early)
+	}
+	if agreed := u.Header().Get(extensions); agreed != "" && u.window {
+		u.Header().Set(extensions, agreed+"; "+fullWindow)
 	}
 	u.response.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = u.Header().Write(&u.response) // a buffer does not fail

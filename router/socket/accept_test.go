@@ -197,6 +197,44 @@ func TestCompressionIsAgreedOnOnlyIfBothWantIt(t *testing.T) {
 	}
 }
 
+func TestTheAnswerToAnOfferOfCompressionNamesTheWindowIfTheOfferDoes(t *testing.T) {
+	const plain = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+	const window = plain + "; server_max_window_bits=15"
+	srv := serve(t, serverConfig{options: Options{Deflate: 1}}, echo)
+	for offer, want := range map[string]string{
+		"permessage-deflate": plain,
+		"permessage-deflate; client_max_window_bits; client_no_context_takeover":                       plain,
+		"permessage-deflate; server_max_window_bits=15":                                                window,
+		"x-other, permessage-deflate ;server_max_window_bits=15; client_max_window_bits=10":            window,
+		"permessage-deflate; server_max_window_bits=10":                                                "",
+		"permessage-deflate; server_max_window_bits=10, permessage-deflate":                            plain,
+		"permessage-deflate; server_max_window_bits=10, permessage-deflate; server_max_window_bits=15": window,
+		"permessage-deflate, permessage-deflate; server_max_window_bits=15":                            plain,
+		"permessage-deflate; odd, permessage-deflate; server_max_window_bits=15":                       window,
+		"permessage-deflate;": "",
+	} {
+		req, err := http.NewRequest(http.MethodGet, srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+			"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Extensions": offer} {
+			req.Header.Set(name, value)
+		}
+		resp, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != want {
+			t.Errorf("%q is answered by %q, want %q", offer, got, want)
+		}
+		if s := srv.socket(t); s.deflate > 0 != (want != "") {
+			t.Errorf("%q: the socket compresses at level %d", offer, s.deflate)
+		}
+		resp.Body.Close()
+	}
+}
+
 func TestSocketsWithTheSameOptionsShareTheirSettings(t *testing.T) {
 	e := new(Engine)
 	o := Options{Queue: 1000}.withDefaults()
