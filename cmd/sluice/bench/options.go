@@ -85,8 +85,8 @@ func (o *Options) Check() error {
 		return fmt.Errorf("--rooms must be 1 to --connections, which is %d", o.Connections)
 	case o.Concurrency < 1:
 		return errors.New("--concurrency must be at least 1")
-	case o.ConnectRate < 0:
-		return errors.New("--connect-rate must not be negative")
+	case o.ConnectRate != 0 && !(o.ConnectRate >= minRate): // NaN is no rate
+		return fmt.Errorf("--connect-rate must be 0, or at least %g a second", minRate)
 	case o.ConnectTimeout <= 0:
 		return errors.New("--connect-timeout must be more than 0s")
 	case o.Slow < 0 || o.Slow > 0 && o.Slow >= o.Connections-o.rooms():
@@ -105,8 +105,8 @@ func (o *Options) Check() error {
 		return nil
 	case o.Window < 0:
 		return errors.New("--window must be at least 1")
-	case o.Window == 0 && (o.Rate <= 0 || o.Rate > 1e7):
-		return errors.New("--rate must be more than 0, and at most 10 million a second")
+	case o.Window == 0 && !(o.Rate >= minRate && o.Rate <= 1e7):
+		return fmt.Errorf("--rate must be %g to 10 million a second", minRate)
 	case o.Warmup < 0 || o.Drain < 0:
 		return errors.New("--warmup and --drain must not be negative")
 	case o.Warmup+o.Duration+o.Drain > maxRunTime:
@@ -115,6 +115,10 @@ func (o *Options) Check() error {
 	_, err := o.template()
 	return err
 }
+
+// minRate is the least rate a second: of a smaller one the schedule's times do not
+// fit into nanoseconds.
+const minRate = 0.001
 
 const maxRunTime = 72 * time.Hour // what the time in a marker can tell apart
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"math"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -24,26 +25,30 @@ func TestOptionsThatCannotBeAreRefusedWithTheirFlag(t *testing.T) {
 		}
 	}
 	for want, change := range map[string]func(*Options){
-		"--connections":      func(o *Options) { o.Connections = 0 },
-		"--connections must": func(o *Options) { o.Connections = maxConnections + 1 },
-		"--rooms":            func(o *Options) { o.Rooms = 11 },
-		"--concurrency":      func(o *Options) { o.Concurrency = 0 },
-		"--connect-rate":     func(o *Options) { o.ConnectRate = -1 },
-		"--connect-timeout":  func(o *Options) { o.ConnectTimeout = 0 },
-		"--slow":             func(o *Options) { o.Slow = 9 },
-		"--key-config":       func(o *Options) { o.Tokens, o.Sign = []string{"x"}, func(string) (string, error) { return "", nil } },
-		"--token-query":      func(o *Options) { o.TokenQuery = "x" },
-		"--room-prefix":      func(o *Options) { o.RoomPrefix = `"` },
-		"--duration":         func(o *Options) { o.Duration = 0 },
-		"--window":           func(o *Options) { o.Window = -1 },
-		"--rate":             func(o *Options) { o.Rate = 0 },
-		"--warmup":           func(o *Options) { o.Warmup = -1 },
-		"must not be longer": func(o *Options) { o.Duration = 100 * time.Hour },
-		"--size must be 33":  func(o *Options) { o.Size = 10 },
-		"--content":          func(o *Options) { o.Shape = "xml" },
-		"it is not JSON":     func(o *Options) { o.Payload = []byte("hello") },
-		`{"id":"{{bench}}"}`: func(o *Options) { o.Payload = []byte(`{"a":1}`) },
-		"more than once":     func(o *Options) { o.Payload = []byte(`["{{bench}}","{{bench}}"]`) },
+		"--connections":        func(o *Options) { o.Connections = 0 },
+		"--connections must":   func(o *Options) { o.Connections = maxConnections + 1 },
+		"--rooms":              func(o *Options) { o.Rooms = 11 },
+		"--concurrency":        func(o *Options) { o.Concurrency = 0 },
+		"--connect-rate":       func(o *Options) { o.ConnectRate = -1 },
+		"--connect-rate must":  func(o *Options) { o.ConnectRate = math.NaN() },
+		"least 0.001":          func(o *Options) { o.ConnectRate = 1e-300 },
+		"--connect-timeout":    func(o *Options) { o.ConnectTimeout = 0 },
+		"--slow":               func(o *Options) { o.Slow = 9 },
+		"--key-config":         func(o *Options) { o.Tokens, o.Sign = []string{"x"}, func(string) (string, error) { return "", nil } },
+		"--token-query":        func(o *Options) { o.TokenQuery = "x" },
+		"--room-prefix":        func(o *Options) { o.RoomPrefix = `"` },
+		"--duration":           func(o *Options) { o.Duration = 0 },
+		"--window":             func(o *Options) { o.Window = -1 },
+		"--rate":               func(o *Options) { o.Rate = 0 },
+		"--rate must":          func(o *Options) { o.Rate = math.NaN() },
+		"--rate must be 0.001": func(o *Options) { o.Rate = 1e-12 },
+		"--warmup":             func(o *Options) { o.Warmup = -1 },
+		"must not be longer":   func(o *Options) { o.Duration = 100 * time.Hour },
+		"--size must be 33":    func(o *Options) { o.Size = 10 },
+		"--content":            func(o *Options) { o.Shape = "xml" },
+		"it is not JSON":       func(o *Options) { o.Payload = []byte("hello") },
+		`{"id":"{{bench}}"}`:   func(o *Options) { o.Payload = []byte(`{"a":1}`) },
+		"more than once":       func(o *Options) { o.Payload = []byte(`["{{bench}}","{{bench}}"]`) },
 	} {
 		o := valid(Fanout)
 		change(o)
