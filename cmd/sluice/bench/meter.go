@@ -24,21 +24,27 @@ type sample struct {
 func (m *meter) sample() sample {
 	s := sample{at: time.Now(), own: ownCPU()}
 	for _, p := range m.processes {
-		// One that has ended, which the run shows in other ways, has no figures.
-		cpu, _ := processCPU(p.PID)
+		cpu, _ := processCPU(p.PID) // 0 of one that has ended
 		s.cpu, s.rss = append(s.cpu, cpu), append(s.rss, processRSS(p.PID))
 	}
 	s.machine, _ = machineCPU()
 	return s
 }
 
+// used is what a process used since the sample a, in seconds. It is 0 of one that
+// has ended meanwhile, which the run shows in other ways.
+func (s sample) used(a sample, process int) float64 { return max(s.cpu[process]-a.cpu[process], 0) }
+
 // others is what everything else on the machine used between two samples, in
-// percent of a processor.
+// percent of a processor; 0 where that is not known.
 func (m *meter) others(a, b sample) float64 {
+	if b.machine == 0 {
+		return 0
+	}
 	t := b.machine - a.machine - (b.own - a.own)
 	for i, p := range m.processes {
 		if p.PID != os.Getpid() {
-			t -= b.cpu[i] - a.cpu[i]
+			t -= b.used(a, i)
 		}
 	}
 	return percent(t, a, b)

@@ -127,7 +127,7 @@ func (res *Result) connected(r *run, took time.Duration, m *meter, a, b sample) 
 		P50: micros(r.joins.quantile(0.5)), P99: micros(r.joins.quantile(0.99)),
 	}
 	for i, p := range m.processes {
-		used := b.cpu[i] - a.cpu[i]
+		used := b.used(a, i)
 		res.order = append(res.order, p.Name)
 		pr := ProcessResult{PID: p.PID, PerConnection: round(perUnit(used*1e6, float64(r.members)), 2)}
 		if r.o.Scenario == Connect {
@@ -154,7 +154,7 @@ func (res *Result) loaded(published, delivered int64, m *meter, a, b sample) {
 	res.PublishesPerSecond = round(perUnit(float64(published), res.Seconds), 1)
 	res.DeliveriesPerSecond = round(perUnit(float64(delivered), res.Seconds), 1)
 	for i, p := range m.processes {
-		used := b.cpu[i] - a.cpu[i]
+		used := b.used(a, i)
 		pr := res.Processes[p.Name]
 		pr.CPUSeconds, pr.CPUPercent = round(used, 3), percent(used, a, b)
 		pr.PerDelivery = round(perUnit(used*1e6, float64(delivered)), 3)
@@ -168,7 +168,7 @@ func (res *Result) idled(members, pings int, m *meter, a, b sample) {
 	res.Seconds = round(b.at.Sub(a.at).Seconds(), 4)
 	res.Pings = round(perUnit(float64(pings), res.Seconds), 2)
 	for i, p := range m.processes {
-		used := b.cpu[i] - a.cpu[i]
+		used := b.used(a, i)
 		pr := res.Processes[p.Name]
 		pr.CPUSeconds, pr.CPUPercent = round(used, 3), percent(used, a, b)
 		pr.IdleCPU = round(perUnit(used*1e6/max(res.Seconds, 1e-9), float64(members)), 3)
@@ -182,8 +182,9 @@ func (res *Result) finish(r *run, m *meter, before sample) {
 	after := m.sample()
 	for i, p := range m.processes {
 		pr := res.Processes[p.Name]
-		pr.RSS = after.rss[i]
-		pr.RSSPer = round(perUnit(float64(after.rss[i]-before.rss[i]), float64(res.Connect.Joined)), 1)
+		if pr.RSS = after.rss[i]; pr.RSS > 0 { // it has not ended
+			pr.RSSPer = round(perUnit(float64(pr.RSS-before.rss[i]), float64(res.Connect.Joined)), 1)
+		}
 		res.Processes[p.Name] = pr
 	}
 	res.Version, res.Compressed, res.Interrupted = r.version, r.compressed, r.stopped()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func someResult(p99 float64, lost int64) *Result {
@@ -155,5 +156,23 @@ func TestThisProcessCanBeMeasuredAndFound(t *testing.T) {
 	}
 	if err := CheckProcesses([]Process{{"a", os.Getpid()}, {"a", os.Getpid()}}); err == nil {
 		t.Error("a name may be used twice")
+	}
+}
+
+func TestWhatAProcessThatHasEndedUsedIsNotCountedAgainstIt(t *testing.T) {
+	m := newMeter([]Process{{"srv", 1 << 30}}) // it is not there
+	before := sample{at: time.Now().Add(-time.Second), cpu: []float64{5}, rss: []int64{10 << 20}, own: 1, machine: 100}
+	after := m.sample()
+	after.own, after.machine = 1.25, 100.5
+	r := &run{o: &Options{}, members: 2, ctx: t.Context()}
+	res := r.newResult()
+	res.connected(r, time.Second, m, before, before)
+	res.loaded(10, 20, m, before, after)
+	res.finish(r, m, before)
+	if p := res.Processes["srv"]; p != (ProcessResult{PID: 1 << 30}) || res.Other < 20 || res.Other > 30 {
+		t.Errorf("the process has %+v, everything else %v %%", p, res.Other)
+	}
+	if other := m.others(sample{cpu: []float64{0}}, sample{cpu: []float64{0}, own: 3}); other != 0 {
+		t.Errorf("where the machine is not measured, everything else used %v %%", other)
 	}
 }
