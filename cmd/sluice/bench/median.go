@@ -11,9 +11,27 @@ import (
 // spread is the least and the greatest value of a figure.
 type spread struct{ low, high float64 }
 
-// Median is, of each figure, the median of several runs. What is counted when
-// something goes wrong is summed instead: a loss in one run of three is a loss.
+// whole are the runs that figures are taken of: those that were measured to their
+// end. One that was interrupted, or refused, has shorter or no figures, with which
+// a median would be neither. If there is no other, it counts.
+func whole(runs []*Result) []*Result {
+	measured := slices.DeleteFunc(slices.Clone(runs), func(r *Result) bool { return r.Seconds == 0 })
+	ended := slices.DeleteFunc(slices.Clone(measured), func(r *Result) bool { return r.Interrupted })
+	switch {
+	case len(ended) > 0:
+		return ended
+	case len(measured) > 0:
+		return measured
+	}
+	return runs
+}
+
+// Median is, of each figure, the median of the whole ones of several runs. What is
+// counted when something goes wrong is the sum over all runs instead: a loss in one
+// run of three is a loss.
 func Median(runs []*Result) (*Result, error) {
+	all := runs
+	runs = whole(all)
 	figures := make([]map[string]float64, len(runs))
 	for i, r := range runs {
 		figures[i] = make(map[string]float64)
@@ -45,7 +63,7 @@ func Median(runs []*Result) (*Result, error) {
 		return nil, fmt.Errorf("the median of the runs: %w", err)
 	}
 	m.Kind, m.Repeat = "median", len(runs)
-	m.sumFaults(runs)
+	m.sumFaults(all)
 	return m, nil
 }
 
@@ -122,8 +140,8 @@ func eachFigure(r *Result, into map[string]float64) error {
 	return nil
 }
 
-// whole are the figures that are whole numbers in a Result.
-var whole = map[string]bool{"published": true, "expected": true, "delivered": true, "compressed": true, "joined": true, "rss_bytes": true}
+// integers are the figures that are whole numbers in a Result.
+var integers = map[string]bool{"published": true, "expected": true, "delivered": true, "compressed": true, "joined": true, "rss_bytes": true}
 
 // replaceFigures gives each number of the tree the value that f returns for its
 // path, such as latency_us.p99.
@@ -133,7 +151,7 @@ func replaceFigures(prefix string, tree map[string]any, f func(path string, v fl
 		switch v := v.(type) {
 		case float64:
 			n := f(path, v)
-			if whole[name] {
+			if integers[name] {
 				n = math.Round(n)
 			}
 			tree[name] = n

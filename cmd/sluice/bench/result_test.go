@@ -51,6 +51,28 @@ func TestTheMedianOfEachFigureIsTakenAndFaultsAreSummed(t *testing.T) {
 	}
 }
 
+func TestRunsThatWereNotMeasuredToTheirEndAreNotInTheMedian(t *testing.T) {
+	interrupted, refused := someResult(0, 2), someResult(0, 0)
+	interrupted.Interrupted, interrupted.Seconds, interrupted.Latency = true, 0.5, LatencyResult{P99: 100}
+	refused.Seconds, refused.Latency, refused.Refused = 0, LatencyResult{}, map[string]int64{"rate_limited": 10}
+	runs := []*Result{someResult(30_000, 1), refused, someResult(20_000, 0), interrupted}
+	m, err := Median(runs)
+	if err != nil || m.Latency.P99 != 25_000 || m.Repeat != 2 {
+		t.Errorf("of 30,000 and 20,000 µs the median is %v, of %d runs, %v", m.Latency.P99, m.Repeat, err)
+	}
+	if m.Lost != 3 || m.Refused["rate_limited"] != 10 || !m.Interrupted {
+		t.Errorf("what went wrong in the others is not told: %+v", m)
+	}
+	var text bytes.Buffer
+	if err := WriteText(&text, runs, m); err != nil || !strings.Contains(text.String(), "p99 25 ms (20 ms..30 ms)") || !strings.Contains(text.String(), "median of 2 runs") {
+		t.Errorf("%v\n%s", err, &text)
+	}
+	alone, err := Median(runs[3:])
+	if err != nil || alone.Latency.P99 != 100 {
+		t.Errorf("one that was interrupted is all there is, and has %v µs, %v", alone.Latency.P99, err)
+	}
+}
+
 // The names are read by programs, and do not change.
 func TestTheNamesOfTheJSONStay(t *testing.T) {
 	text, err := json.Marshal(someResult(1, 0))

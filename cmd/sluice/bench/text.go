@@ -12,6 +12,7 @@ import (
 // WriteText writes a report for people: of the median, and of each figure the
 // least and the greatest value, if there were several runs.
 func WriteText(w io.Writer, runs []*Result, median *Result) error {
+	runs = whole(runs)
 	t := &textReport{Result: median, several: len(runs) > 1, spreads: spreads(runs)}
 	t.head()
 	t.connects()
@@ -80,6 +81,10 @@ func (t *textReport) head() {
 	}
 	t.b.WriteByte('\n')
 	if t.Interrupted {
+		if t.several {
+			t.b.WriteString("  interrupted: the last run is not among these\n")
+			return
+		}
 		t.b.WriteString("  interrupted: what follows is what was measured until then\n")
 	}
 }
