@@ -134,8 +134,10 @@ func (b *benchCommand) runs(ctx context.Context) (runs []*bench.Result, err erro
 }
 
 func (b *benchCommand) report(runs []*bench.Result, median *bench.Result) error {
-	if b.jsonFile == "" {
-		return bench.WriteText(b.stdout, runs, median)
+	if b.jsonFile != "-" {
+		if err := bench.WriteText(b.stdout, runs, median); err != nil {
+			return err
+		}
 	}
 	var lines strings.Builder
 	for _, r := range append(runs[:len(runs):len(runs)], median) {
@@ -149,13 +151,21 @@ func (b *benchCommand) report(runs []*bench.Result, median *bench.Result) error 
 		_, err := io.WriteString(b.stdout, lines.String())
 		return err
 	}
+	return b.appendJSON(lines.String())
+}
+
+// appendJSON appends to the file of --json, if one is named.
+func (b *benchCommand) appendJSON(lines string) error {
+	if b.jsonFile == "" || b.jsonFile == "-" {
+		return nil
+	}
 	f, err := os.OpenFile(b.jsonFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("--json: %w", err)
 	}
-	_, err = f.WriteString(lines.String())
+	_, err = f.WriteString(lines)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("--json: %w", err)
 	}
-	return bench.WriteText(b.stdout, runs, median)
+	return nil
 }

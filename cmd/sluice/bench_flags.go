@@ -87,6 +87,9 @@ func (b *benchCommand) read(cmd *cobra.Command) error {
 	if err := b.Check(); err != nil {
 		return err
 	}
+	if err := b.appendJSON(""); err != nil { // before a run of an hour, not after it
+		return err
+	}
 	return b.processes(cmd.Context())
 }
 

@@ -214,6 +214,7 @@ func TestBenchSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		{"connect --grants []", 1, "add --key-config"},
 		{"connect --key-config ../../config.yaml", 1, "no filter of the configuration has keys"},
 		{"connect --connections 1000000", 1, "ulimit -n"},
+		{"connect --json " + filepath.Join(empty, "x") + " --url ws://" + l.Addr().String() + "/ws", 1, "--json: open"}, // before it connects
 		{"connect --url ws://" + l.Addr().String() + "/ws", exitFaulty, "nobody listens there: start a node"},
 	} {
 		var out, errOut bytes.Buffer
