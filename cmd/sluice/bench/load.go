@@ -21,7 +21,6 @@ type load struct {
 
 	// Of a closed loop.
 	window       int64 // deliveries that may be outstanding
-	abandoned    int64 // deliveries that are not waited for any more
 	lastCount    int64
 	lastProgress int64
 }
@@ -113,9 +112,10 @@ func (l *load) fill(now int64) {
 	if r.delivered != l.lastCount {
 		l.lastCount, l.lastProgress = r.delivered, now
 	} else if now-l.lastProgress > int64(stallTime) {
-		l.abandoned, l.lastProgress = r.expected-r.delivered, now
+		r.abandoned, r.abandonedUntil, l.lastProgress = r.expected-r.delivered, now, now
 	}
-	for r.expected-r.delivered-l.abandoned < l.window && l.publish(0) {
+	r.abandoned = min(r.abandoned, r.expected-r.delivered) // some were refused meanwhile
+	for r.expected-r.delivered-r.abandoned < l.window && l.publish(0) {
 	}
 }
 
@@ -178,6 +178,9 @@ func (r *run) arrived(c *client, m mark, now int64) {
 		r.disordered++
 	}
 	r.delivered++
+	if m.at < r.abandonedUntil { // it comes after all
+		r.abandoned--
+	}
 	if m.at >= r.measureFrom && m.at < r.measureTo {
 		r.latency.add(now - m.at)
 	}

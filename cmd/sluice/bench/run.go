@@ -54,6 +54,10 @@ type run struct {
 	measureFrom, measureTo int64
 	latency, late          histogram
 
+	// Of a closed loop: deliveries of what was published until then that have not come
+	// and are not waited for any more.
+	abandoned, abandonedUntil int64
+
 	over bool // what happens now is not counted
 }
 

@@ -141,29 +141,75 @@ func TestAnInterruptedRunReportsWhatItHas(t *testing.T) {
 	})
 }
 
-func TestAClosedLoopHasNoMoreUnderWayThanItsWindow(t *testing.T) {
+// slowly has a server keep deliveries back for a time, which it does for all that
+// come meanwhile, and counts those of which it keeps some. after is told how many
+// publishes they were of.
+func slowly(f *fake, held func(n int) time.Duration, after func(publishes int)) (wait func()) {
+	var waiting sync.WaitGroup
+	var kept []func()
+	publishes := 0
+	f.deliver = func(n int, m *fakeMember, frame string) {
+		if kept = append(kept, func() { m.send(frame) }); m.place == 0 {
+			publishes++
+		}
+		if len(kept) > 1 {
+			return
+		}
+		waiting.Go(func() {
+			time.Sleep(held(n))
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for _, send := range kept {
+				send()
+			}
+			after(publishes)
+			kept, publishes = nil, 0
+		})
+	}
+	return waiting.Wait
+}
+
+func TestAClosedLoopHasAsManyUnderWayAsItsWindow(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, plain bool) {
 		f := newFake(t)
 		const window = 8
-		most, current := 0, 0
-		f.publish = func(int, *fakeMember) string {
-			current++
-			most = max(most, current)
-			return ""
-		}
-		f.deliver = func(_ int, m *fakeMember, frame string) {
-			if m.place == 0 {
-				current--
-			}
-			m.send(frame)
-		}
+		most := 0
+		wait := slowly(f, func(int) time.Duration { return 30 * time.Millisecond }, func(publishes int) { most = max(most, publishes) })
 		o := f.serve().options(Fanout)
-		o.plain, o.Rate, o.Window = plain, 0, window
+		o.plain, o.Rate, o.Window, o.Duration = plain, 0, window, time.Second
 		res := o.run(t)
-		if res.Failed() || res.Published < 2*window || most > window || res.Window != window || res.Rate != 0 {
+		wait()
+		if res.Failed() || res.Published < 2*window || most != window || res.Window != window || res.Rate != 0 {
 			t.Errorf("%d published, %d at once at the server", res.Published, most)
 		}
 	})
+}
+
+// While nothing comes it goes on with what it has no answer to, and when the answers
+// come they make no room for more.
+func TestAServerThatStandsStillDoesNotWidenTheWindowForGood(t *testing.T) {
+	f := newFake(t)
+	const window = 8
+	stalled, most := 0, 0
+	wait := slowly(f, func(n int) time.Duration {
+		if n == 1 {
+			return 2*stallTime + stallTime/2
+		}
+		return 30 * time.Millisecond
+	}, func(publishes int) {
+		if stalled == 0 {
+			stalled = publishes
+			return
+		}
+		most = max(most, publishes)
+	})
+	o := f.serve().options(Fanout)
+	o.Rate, o.Window, o.Duration = 0, window, 5*stallTime
+	res := o.run(t)
+	wait()
+	if res.Failed() || stalled <= window || most != window {
+		t.Errorf("%d at once at the server while it stood still, and %d later", stalled, most)
+	}
 }
 
 func TestAClosedLoopGoesOnWhenDeliveriesAreLost(t *testing.T) {
