@@ -166,6 +166,25 @@ func TestTheLatenessOfThePublisherIsReportedApart(t *testing.T) {
 	}
 }
 
+func TestWhatAServerThatDoesNotReadKeepsFromBeingSentIsLate(t *testing.T) {
+	f := newFake(t)
+	release := make(chan struct{})
+	f.publish = func(n int, _ *fakeMember) string {
+		if n == 2 {
+			<-release
+		}
+		return ""
+	}
+	o := f.serve().options(Fanout)
+	o.Connections, o.Size, o.Rate, o.Duration, o.Drain = 2, 500_000, 100, time.Second, 0
+	defer close(release)
+	res := o.run(t)
+	// What the sockets hold is sent in time: some megabytes, which are a few messages.
+	if res.Published >= 50 || res.Late.P99 < 500_000 {
+		t.Errorf("of 100 messages %d were sent, and at p99 they are late by %v µs", res.Published, res.Late.P99)
+	}
+}
+
 func TestClosedConnectionsAreCountedByCode(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, plain bool) {
 		f := newFake(t)

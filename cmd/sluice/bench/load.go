@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -51,7 +52,27 @@ func (r *run) load(res *Result, m *meter) {
 	after := m.sample()
 	res.loaded(r.published-published, r.delivered-delivered, m, before, after)
 	l.drain()
+	l.unsent(r.measureTo)
 }
+
+// unsent counts what was due by then and not sent as late by what it had waited: the
+// lateness would otherwise be that of the few messages that went through.
+func (l *load) unsent(then int64) {
+	r := l.r
+	if r.o.Window > 0 || !slices.ContainsFunc(l.publishers, func(c *client) bool { return c.state == member }) {
+		return
+	}
+	for n := r.published; ; n++ {
+		due := l.due(n)
+		if due >= then {
+			return
+		}
+		r.late.add(then - due)
+	}
+}
+
+// due is when the schedule has the message after n others.
+func (l *load) due(n int64) int64 { return l.start + int64(float64(n)*1e9/l.r.o.Rate) }
 
 // choosePublishers: the first of each room for a fan-out, else everybody.
 func (l *load) choosePublishers() {
@@ -94,9 +115,8 @@ func (l *load) until(then int64) {
 // is.
 func (l *load) keepUp(now, then int64) int64 {
 	r := l.r
-	period := 1e9 / r.o.Rate
 	for {
-		due := l.start + int64(float64(r.published)*period)
+		due := l.due(r.published)
 		if due > now || due >= then {
 			return max(due-r.now(), 0)
 		}
