@@ -104,7 +104,10 @@ func (b *benchCommand) processes(ctx context.Context) error {
 		b.Processes = append(b.Processes, bench.Process{Name: name, PID: pid})
 	}
 	if len(b.pids) == 0 {
-		b.Processes = bench.FindProcesses(ctx, &b.Options)
+		found, note := bench.FindProcesses(ctx, &b.Options)
+		if b.Processes = found; note != "" {
+			fmt.Fprintln(b.stderr, note)
+		}
 		return nil
 	}
 	return bench.CheckProcesses(b.Processes)

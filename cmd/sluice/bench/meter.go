@@ -70,21 +70,25 @@ func CheckProcesses(processes []Process) error {
 }
 
 // FindProcesses finds the processes that listen at the URLs, if they are on
-// this machine and this user may look: srv, and srv2 if another one publishes.
-func FindProcesses(ctx context.Context, o *Options) (found []Process) {
+// this machine and this user may look: srv, and srv2 if another one publishes. Of
+// several that share a port, as nginx's workers do, none is the one that serves:
+// note says so.
+func FindProcesses(ctx context.Context, o *Options) (found []Process, note string) {
 	for _, u := range []string{o.URL, o.PublishURL} {
 		t, err := resolveTarget(ctx, "url", u, true)
 		if u == "" || err != nil || !t.addr.Addr().IsLoopback() {
 			continue
 		}
-		pid := listener(t.addr)
+		pids := listeners(t.addr)
 		switch {
-		case pid == 0 || pid == os.Getpid():
+		case len(pids) == 0 || pids[0] == os.Getpid():
+		case len(pids) > 1:
+			note = fmt.Sprintf("several processes listen at %s, and none is measured: name some with --pid, as in --pid srv=%d", u, pids[0])
 		case len(found) == 0:
-			found = append(found, Process{"srv", pid})
-		case found[0].PID != pid:
-			found = append(found, Process{"srv2", pid})
+			found = append(found, Process{"srv", pids[0]})
+		case found[0].PID != pids[0]:
+			found = append(found, Process{"srv2", pids[0]})
 		}
 	}
-	return found
+	return found, note
 }

@@ -64,9 +64,9 @@ func machineCPU() (seconds float64, known bool) {
 	return seconds, true
 }
 
-// listener is the process that listens on an address of this machine; 0 if it
-// cannot be found, or is somebody else's.
-func listener(addr netip.AddrPort) int {
+// listeners are the processes that listen on an address of this machine, as far as
+// they are not somebody else's.
+func listeners(addr netip.AddrPort) (pids []int) {
 	var sockets []string
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		b, err := os.ReadFile(table)
@@ -80,16 +80,19 @@ func listener(addr netip.AddrPort) int {
 		}
 	}
 	if len(sockets) == 0 {
-		return 0
+		return nil
 	}
 	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 	for _, link := range links {
 		if to, err := os.Readlink(link); err == nil && slices.Contains(sockets, to) {
 			pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
-			return pid
+			if !slices.Contains(pids, pid) {
+				pids = append(pids, pid)
+			}
 		}
 	}
-	return 0
+	slices.Sort(pids)
+	return pids
 }
 
 // listensOn reads a local address of the kernel's table, such as 0100007F:1F90:

@@ -15,4 +15,4 @@ func processRSS(int) int64 { return 0 }
 
 func machineCPU() (float64, bool) { return 0, false }
 
-func listener(netip.AddrPort) int { return 0 }
+func listeners(netip.AddrPort) []int { return nil }

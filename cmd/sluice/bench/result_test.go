@@ -3,10 +3,12 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -165,12 +167,12 @@ func TestThisProcessCanBeMeasuredAndFound(t *testing.T) {
 			continue // no IPv6
 		}
 		addr := netip.MustParseAddrPort(l.Addr().String())
-		if pid := listener(addr); pid != os.Getpid() {
-			t.Errorf("%s is listened on by %d, not %d", addr, pid, os.Getpid())
+		if pids := listeners(addr); !slices.Equal(pids, []int{os.Getpid()}) {
+			t.Errorf("%s is listened on by %d, not %d", addr, pids, os.Getpid())
 		}
 		l.Close()
-		if pid := listener(addr); pid != 0 {
-			t.Errorf("%s is listened on by %d after all", addr, pid)
+		if pids := listeners(addr); len(pids) > 0 {
+			t.Errorf("%s is listened on by %d after all", addr, pids)
 		}
 	}
 	if err := CheckProcesses([]Process{{"a", 1 << 30}}); err == nil || !strings.Contains(err.Error(), "cannot be measured") {
@@ -196,5 +198,38 @@ func TestWhatAProcessThatHasEndedUsedIsNotCountedAgainstIt(t *testing.T) {
 	}
 	if other := m.others(sample{cpu: []float64{0}}, sample{cpu: []float64{0}, own: 3}); other != 0 {
 		t.Errorf("where the machine is not measured, everything else used %v %%", other)
+	}
+}
+
+// As nginx's workers do, of which the first may do nothing.
+func TestOfProcessesThatShareAPortNoneIsTakenForTheServer(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("processes are found on Linux only")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for range 2 {
+		worker := exec.Command("sleep", "600")
+		worker.ExtraFiles = []*os.File{socket}
+		if err := worker.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = worker.Process.Kill(); _ = worker.Wait() }()
+		pids = append(pids, worker.Process.Pid)
+	}
+	o := &Options{URL: "ws://" + l.Addr().String() + "/"}
+	l.Close()
+	socket.Close()
+	slices.Sort(pids)
+	found, note := FindProcesses(t.Context(), o)
+	if len(found) != 0 || !strings.Contains(note, fmt.Sprintf("--pid srv=%d", pids[0])) {
+		t.Errorf("%d are listening, found are %v: %s", pids, found, note)
 	}
 }
