@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -278,6 +281,41 @@ func TestTheChartIsAnSVGWithTheRatiosToTheFloorForLightAndDark(t *testing.T) {
 	}
 	if _, err := drawChart(nil); err == nil {
 		t.Error("an empty chart is drawn")
+	}
+}
+
+func TestAnInterruptionLeavesTheChartAsItWas(t *testing.T) {
+	dir := t.TempDir()
+	raw, chart := filepath.Join(dir, "raw"), filepath.Join(dir, "chart.svg")
+	f, err := os.Create(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc := json.NewEncoder(f)
+	for _, name := range []string{"Sluice", "floor, inline", "floor, shard"} {
+		report, err := json.Marshal(made(10, 0))
+		if err == nil {
+			err = enc.Encode(record{Scenario: "fanout", Subject: name, Report: report})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Close()
+	c := &command{From: raw, Chart: chart}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.run(interrupted, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(chart); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a chart of what was measured until then: %v", err)
+	}
+	if err := c.run(t.Context(), io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(chart); err != nil {
+		t.Error(err)
 	}
 }
 

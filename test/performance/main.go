@@ -132,7 +132,9 @@ func (c *command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		o.write(stdout)
 	}
 	summary(stdout, outcomes)
-	if c.Chart != "" {
+	// Of a run that was interrupted it would lack some of the scenarios, and take the
+	// place of one that has them.
+	if c.Chart != "" && ctx.Err() == nil {
 		failed = errors.Join(failed, writeChart(c.Chart, outcomes))
 	}
 	return failed
