@@ -238,6 +238,7 @@ func TestARedisThatRestartsWithItsDataEndsTheEpochAndKeepsTheHistory(t *testing.
 	if e := bob.await("history"); len(e.Messages) != 1 || string(e.Messages[0].Content) != `"before"` {
 		t.Errorf("got %+v", e)
 	}
+	a.awaitReady(http.StatusOK)
 	again := a.dial("/ws?client_id=cid")
 	again.send(fmt.Sprintf(`{"type":"join_room","room":"kept","recover":{"epoch":%q,"offset":1}}`, epoch))
 	if e := again.await("joined"); e.Recovered {
