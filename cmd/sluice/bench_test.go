@@ -214,7 +214,6 @@ func TestBenchSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		{"connect --grants []", 1, "add --key-config"},
 		{"connect --key-config ../../config.yaml", 1, "no filter of the configuration has keys"},
 		{"connect --connections 1000000", 1, "ulimit -n"},
-		{"connect --json " + filepath.Join(empty, "x") + " --url ws://" + l.Addr().String() + "/ws", 1, "--json: open"}, // before it connects
 		{"connect --url ws://" + l.Addr().String() + "/ws", exitFaulty, "nobody listens there: start a node"},
 	} {
 		var out, errOut bytes.Buffer
@@ -222,6 +221,17 @@ func TestBenchSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		if text := out.String() + errOut.String(); code != c.code || !strings.Contains(text, c.want) {
 			t.Errorf("%s: exit %d\n%s", c.args, code, text)
 		}
+	}
+}
+
+func TestAFileForJSONThatCannotBeWrittenIsRefusedBeforeTheRun(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	writeFile(t, file, "")
+	var out bytes.Buffer
+	// Of several runs each is announced.
+	code := Main(t.Context(), []string{"bench", "connect", "--url", "ws://127.0.0.1:1/ws", "--repeat", "2", "--json", filepath.Join(file, "x")}, nil, nil, &out, &out)
+	if code != 1 || !strings.Contains(out.String(), "--json: open") || strings.Contains(out.String(), "run 1 of 2") {
+		t.Errorf("exit %d\n%s", code, &out)
 	}
 }
 
