@@ -8,6 +8,7 @@ var advices = map[string]string{
 	"http_401":           "the server wants to know who connects: add --key-config config.yaml, --token or --token-file",
 	"forbidden":          "what these users may do does not include it: give them grants (--grants with --key-config), or choose rooms they may join with --room-prefix",
 	"http_403":           "the server does not allow it; if it says something of an origin or host, add this name to allowed_origins, or connect to 127.0.0.1",
+	"not_found":          "there is no such path; the endpoint of a node is /ws of its listener for clients, not of that for operators",
 	"http_404":           "there is no such path; the endpoint of a node is /ws",
 	"http_400":           "the server takes the request for no WebSocket handshake; check the path, and whether a proxy passes Upgrade on",
 	"http_426":           "the server takes the request for no WebSocket handshake; check whether a proxy passes Upgrade on",

@@ -122,7 +122,10 @@ func clip(s string) string {
 // causeOf is the word for an error of the transport.
 func causeOf(err error) string {
 	var certificate *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
 	switch {
+	case errors.As(err, &noTLS):
+		return "bad_answer"
 	case errors.As(err, &certificate):
 		return "certificate"
 	case errors.Is(err, errEOF), errors.Is(err, io.EOF):

@@ -225,6 +225,7 @@ func TestRefusedConnectsAreCountedByCodeAndReason(t *testing.T) {
 	}{
 		{answer(401, `{"event":"error","code":"unauthorized","reason":"a token is required","filter":"auth"}`), "unauthorized", "a token is required (filter auth)"},
 		{answer(429, `{"event":"error","code":"rate_limited","reason":"too many"}`), "rate_limited", "too many"},
+		{answer(404, `{"code":"not_found","reason":"there are /healthz and /metrics"}`), "not_found", "there are /healthz"},
 		{answer(403, "origin\n"), "http_403", "403 Forbidden: origin"},
 		{answer(404, ""), "http_404", "404 Not Found"},
 		{answer(502, strings.Repeat("<p>", 30_000)), "http_502", "502 Bad Gateway: <p>"},
@@ -366,6 +367,16 @@ func TestNobodyListeningIsARefusalWithAdvice(t *testing.T) {
 		if n := res.Refused["connection_refused"]; n < 10 || n > 20 || len(res.Refused) != 1 {
 			t.Errorf("refused: %v; it should have been given up", res.Refused)
 		}
+	}
+}
+
+func TestAServerWithoutTLSIsNoTransportError(t *testing.T) {
+	o := newFake(t).serve().options(Connect)
+	o.URL = "wss" + strings.TrimPrefix(o.URL, "ws")
+	res := o.run(t)
+	var text bytes.Buffer
+	if err := WriteText(&text, []*Result{res}, res); err != nil || res.Refused["bad_answer"] != 6 || !strings.Contains(text.String(), "ws against wss") {
+		t.Errorf("%v\n%s", err, &text)
 	}
 }
 
