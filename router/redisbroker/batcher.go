@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -106,7 +105,7 @@ func (q *batcher) carry(ctx context.Context, c *call) error {
 			return ctx.Err()
 		}
 		if q.lane == publishLane {
-			q.s.b.count(publishUnknown)
+			q.countDoubt(c)
 		}
 		return fmt.Errorf("redis %s: %w while the answer was awaited; the command may have been executed", q.s.name, ctx.Err())
 	}
@@ -206,52 +205,6 @@ func (s *shard) fenceOf(batch []*call) string {
 	return ""
 }
 
-// once is a command that the Cluster's client redirects, but never sends again
-// for another reason.
-type once struct{ redis.Cmder }
-
-func (once) NoRetry() bool { return true }
-
-const (
-	redirectsAtOnce = 16
-	maxTryAgain     = 20 // times 20 ms
-)
-
-// redirect sends what a master of a Cluster has sent elsewhere.
-func (q *batcher) redirect(batch []*call) {
-	defer q.running.Done()
-	_ = q.s.reload(q.ctx) // so that what comes goes to the right master
-	slots := make(chan struct{}, redirectsAtOnce)
-	for _, c := range batch {
-		slots <- struct{}{}
-		q.running.Add(1)
-		go func() {
-			defer q.running.Done()
-			defer func() { <-slots }()
-			q.follow(c)
-		}()
-	}
-}
-
-func (q *batcher) follow(c *call) {
-	ctx, cancel := context.WithTimeout(q.ctx, q.s.b.options.Timeout)
-	defer cancel()
-	var err error
-	cmd := c.cmder(ctx)
-	for range maxTryAgain {
-		cmd.SetErr(nil)
-		err = q.s.cluster.Process(ctx, once{cmd})
-		if err == nil || !redis.IsTryAgainError(err) || !sleep(ctx, 20*time.Millisecond) {
-			break
-		}
-	}
-	if answered(err) {
-		q.replied(c, err)
-	} else {
-		q.failed(c, err)
-	}
-}
-
 // health is nil if no master is known to be away.
 func (q *batcher) health() error {
 	q.mu.RLock()
@@ -306,58 +259,3 @@ func (q *batcher) shut() {
 
 // wait returns when no goroutine is left.
 func (q *batcher) wait() { q.running.Wait() }
-
-// The four ways in which a call ends.
-
-// replied ends a call that Redis has answered.
-func (q *batcher) replied(c *call, err error) {
-	if err != nil && err != redis.Nil && !redis.HasErrorPrefix(err, "NOSCRIPT") {
-		q.s.b.count(q.pick(publishRefused, readRefused))
-	}
-	c.done <- err
-}
-
-// notSent ends a call that Redis has not seen.
-func (q *batcher) notSent(c *call, cause error) {
-	q.s.b.count(q.pick(publishUnavailable, readUnavailable))
-	c.done <- q.s.unavailable(cause)
-}
-
-// inDoubt ends a call that Redis may have executed.
-func (q *batcher) inDoubt(c *call, cause error) {
-	if q.lane == readLane {
-		q.notSent(c, cause)
-		return
-	}
-	q.s.b.count(publishUnknown)
-	c.done <- q.s.unknown(cause)
-}
-
-// failed ends a call by an error of its connection.
-func (q *batcher) failed(c *call, err error) {
-	if unsent(err) {
-		q.notSent(c, err)
-	} else {
-		q.inDoubt(c, err)
-	}
-}
-
-// turnedAway is the error of a call that did not get into a queue.
-func (q *batcher) turnedAway(err error) error {
-	switch {
-	case err == router.ErrBrokerClosed:
-		return err
-	case err == errFull:
-		q.s.b.count(q.pick(publishQueueFull, readQueueFull))
-	default:
-		q.s.b.count(q.pick(publishUnavailable, readUnavailable))
-	}
-	return q.s.unavailable(err)
-}
-
-func (q *batcher) pick(publish, read event) event {
-	if q.lane == readLane {
-		return read
-	}
-	return publish
-}

@@ -24,8 +24,9 @@ type call struct {
 	bytes   int
 	since   time.Time
 	state   atomic.Int32
-	err     error      // what Redis answered; of who sends
-	done    chan error // has room for one; who sends the command sends its error
+	doubted atomic.Bool // that it is in doubt has been counted
+	err     error       // what Redis answered; of who sends
+	done    chan error  // has room for one; who sends the command sends its error
 }
 
 // newCall is a call outside of the pool.
@@ -41,6 +42,7 @@ func (c *call) set(cmd redis.Cmder, bytes int) {
 	c.key, c.publish = keyOf(name, cmd), name == "publish" || name == "spublish"
 	c.err = nil
 	c.state.Store(callWaits)
+	c.doubted.Store(false)
 }
 
 // setPublish makes the call a publish of a message without a position.
@@ -49,6 +51,7 @@ func (c *call) setPublish(command, channel string, m *router.Message) {
 	c.payload = appendMessage(append(c.payload[:0], '-'), m)
 	c.bytes, c.since, c.err = len(c.payload), time.Now(), nil
 	c.state.Store(callWaits)
+	c.doubted.Store(false)
 }
 
 // cmder is the call as a command of the client library.
@@ -77,7 +80,17 @@ const (
 
 var calls = sync.Pool{New: func() any { return &call{done: make(chan error, 1)} }}
 
-// accept takes the answer.
+// fits reports whether an answer is of a kind that the call can have. What a command of
+// the client library takes is for accept to say.
+func (c *call) fits(v any) bool {
+	switch v.(type) {
+	case int64, answer:
+		return true
+	}
+	return c.cmd != nil
+}
+
+// accept takes the answer, which fits.
 func (c *call) accept(v any) error {
 	if c.cmd != nil {
 		return accept(c.cmd, v)

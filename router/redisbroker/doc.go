@@ -14,6 +14,7 @@
 //	round.go          one pipeline, and its answers
 //	link.go           the queue's connection
 //	answer.go         what Redis answers to commands
+//	outcome.go        how a call ends
 //	connection.go     on every node: one subscription connection per Redis
 //	subscriptions.go  the channel's topic
 //	relay.go          what comes alone is delivered by who reads; if that lasts, another one reads on
@@ -23,6 +24,9 @@
 //
 // Beside it:
 //
+//	changes.go        what a subscription connection sends, in batches
+//	away.go           from a failure until Redis answers again
+//	redirect.go       what a Cluster sends elsewhere
 //	topology.go       clients for each mode; who has which slot
 //	rawconn.go        reads and writes without telling the scheduler
 //	resp.go           what comes on a subscription connection

@@ -81,6 +81,37 @@ func redirects(err error) bool {
 	return moved || ask || redis.IsTryAgainError(err)
 }
 
+// movedTo reports an answer by which a Cluster sends a command to an address. A node
+// that knows no name of its own for it says the port alone.
+func movedTo(answer, address string) bool {
+	rest, moved := strings.CutPrefix(answer, "MOVED ")
+	_, to, _ := strings.Cut(rest, " ")
+	return moved && to != "" && strings.HasSuffix(address, to)
+}
+
+// refusal is an error that Redis answered.
+type refusal string
+
+func (r refusal) Error() string { return "redis refused: " + string(r) }
+
+// errMoved stands for a slot that has left its master.
+const errMoved = refusal("MOVED")
+
+// redirected reports an error that passes when the Cluster's slots have settled,
+// or Redis has loaded its data or ended a script.
+func redirected(err error) bool {
+	var r refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	word, _, _ := strings.Cut(string(r), " ")
+	switch word {
+	case "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "BUSY", "MASTERDOWN":
+		return true
+	}
+	return false
+}
+
 // illnesses are what is wrong, each cause said once, in one line.
 type illnesses []error
 

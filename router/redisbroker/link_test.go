@@ -305,16 +305,15 @@ func TestADeadlineBeyondTheTimeoutDoesNotExtendIt(t *testing.T) {
 	}
 }
 
-// TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand has something that answers INCR
-// with its number, and the first one of each connection twice.
-func TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand(t *testing.T) {
+// answering listens for connections of lanes, and answers each by what a function of it
+// makes of the lines that come.
+func answering(t *testing.T, connection func(io.Writer) (line func(string))) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var work sync.WaitGroup
 	t.Cleanup(func() { l.Close(); work.Wait() })
-	var number atomic.Int64
 	work.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -323,30 +322,99 @@ func TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand(t *testing.T) {
 			}
 			work.Go(func() {
 				defer c.Close()
-				twice := true
+				line := connection(c)
 				for lines := bufio.NewScanner(c); lines.Scan(); {
-					switch lines.Text() {
-					case "hello":
+					if lines.Text() == "hello" {
 						fmt.Fprint(c, "*0\r\n")
-					case "incr":
-						answer := fmt.Sprintf(":%d\r\n", number.Add(1))
-						if twice {
-							answer += answer
-						}
-						twice = false
-						fmt.Fprint(c, answer)
 					}
+					line(lines.Text())
 				}
 			})
 		}
 	})
-	b, s := queued(t, nil, Shard{Addresses: []string{l.Addr().String()}})
+	return l.Addr().String()
+}
+
+// TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand has something that answers INCR
+// with its number, and the first one of each connection twice.
+func TestAnAnswerTooManyIsNotTakenForThatToTheNextCommand(t *testing.T) {
+	var number atomic.Int64
+	addr := answering(t, func(w io.Writer) func(string) {
+		twice := true
+		return func(line string) {
+			if line != "incr" {
+				return
+			}
+			answer := fmt.Sprintf(":%d\r\n", number.Add(1))
+			if twice {
+				answer += answer
+			}
+			twice = false
+			fmt.Fprint(w, answer)
+		}
+	})
+	b, s := queued(t, nil, Shard{Addresses: []string{addr}})
 	t.Cleanup(func() { b.Close() }) // before the other end is awaited
 	for want := range int64(5) {
 		cmd := redis.NewIntCmd(t.Context(), "incr", "n")
 		if err := s.publishes.do(t.Context(), cmd, 0); err != nil || cmd.Val() != want+1 {
 			t.Errorf("got %d, %v; want %d", cmd.Val(), err, want+1)
 		}
+	}
+}
+
+func TestAPublishThatIsAnsweredByNoNumberIsInDoubtAndEndsTheConnection(t *testing.T) {
+	addr := answering(t, func(w io.Writer) func(string) {
+		return func(line string) {
+			switch line {
+			case "del": // the fence
+				fmt.Fprint(w, ":0\r\n")
+			case "publish":
+				fmt.Fprint(w, "+OK\r\n")
+			}
+		}
+	})
+	b, s := queued(t, nil, Shard{Addresses: []string{addr}})
+	t.Cleanup(func() { b.Close() })
+	err := s.publishes.publish(t.Context(), "publish", "channel", &router.Message{Room: "a"})
+	if !errors.Is(err, router.ErrUnavailable) || !strings.Contains(err.Error(), errProtocol.Error()) {
+		t.Errorf("%v, want that Redis does not keep to its protocol", err)
+	}
+	if n := b.Counters()["publish_unknown"]; n != 1 {
+		t.Errorf("%d publishes are in doubt, want one", n)
+	}
+	k := queueOf(t, s)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.link.conn != nil {
+		t.Error("the connection was kept")
+	}
+}
+
+func TestAPublishIsInDoubtOnceThoughItsCallerGaveUpBeforeItsConnectionFailed(t *testing.T) {
+	fail := make(chan struct{})
+	addr := answering(t, func(w io.Writer) func(string) {
+		return func(line string) {
+			if line == "incr" {
+				<-fail
+				w.(net.Conn).Close()
+			}
+		}
+	})
+	b, s := queued(t, func(o *Options) { o.Timeout = time.Minute }, Shard{Addresses: []string{addr}})
+	t.Cleanup(func() { b.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := s.publishes.do(ctx, redis.NewIntCmd(ctx, "incr", "n"), 0); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want that the deadline is over", err)
+	}
+	behind := pushes(t, s.publishes, "list", 1)
+	close(fail)
+	if err := settled(t, behind[0]); !errors.Is(err, router.ErrUnavailable) {
+		t.Errorf("%v, want that Redis is away", err)
+	}
+	if n := b.Counters()["publish_unknown"]; n != 1 {
+		t.Errorf("counted %d times, want once", n)
 	}
 }
 

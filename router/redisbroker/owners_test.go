@@ -2,8 +2,13 @@ package redisbroker
 
 import (
 	"fmt"
+	"net"
+	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"sluice/router"
 	"sluice/router/redisbroker/redistest"
@@ -156,6 +161,67 @@ func TestInAClusterRoomsFollowTheirSlots(t *testing.T) {
 	c.end()
 	awaitHealthy(t, b)
 	c.compare(e, rooms)
+}
+
+// TestInAClusterAConnectionThatItsAddressNoLongerLeadsToIsLeft: both nodes are known by one
+// address, which leads to who is the master. The old one lives, and sends who asks it there.
+func TestInAClusterAConnectionThatItsAddressNoLongerLeadsToIsLeft(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts a Cluster")
+	}
+	cluster := redistest.StartCluster(t, 1, 1)
+	old, promoted := cluster.Nodes[0], cluster.Nodes[1]
+	addr, turn := detour(t, old.Addr, promoted.Addr)
+	_, port, _ := net.SplitHostPort(addr)
+	for _, n := range cluster.Nodes {
+		if err := n.Client(t).ConfigSet(t.Context(), "cluster-announce-port", port).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range cluster.Nodes { // a node hears of another's port with its next ping, and then connects anew
+		await(t, n.Addr+" knows both by the one address", func() bool {
+			known, err := n.Client(t).ClusterNodes(t.Context()).Result()
+			all := len(cluster.Nodes)
+			return err == nil && strings.Count(known, " "+addr+"@") == all && strings.Count(known, " connected") == all
+		})
+	}
+	await(t, "the replica follows its master by it, too", func() bool { return promoted.Info("master_link_status") == "up" })
+	e := newEar()
+	b := started(t, e, func(o *Options) { o.ProbeInterval = 500 * time.Millisecond }, Shard{Mode: Cluster, Addresses: []string{addr}})
+	subscribe(t, b, lobby, router.Keep{})
+	awaitHealthy(t, b)
+	s := b.shards[0]
+	lanes := map[string]*batcher{"publishes": s.publishes, "reads": s.reads}
+	incr := func(q *batcher) error { return q.do(t.Context(), redis.NewIntCmd(t.Context(), "incr", "n"), 0) }
+	links := make(map[string]*rawConn)
+	for name, q := range lanes {
+		if err := incr(q); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		links[name] = q.queues[addr].link.conn
+	}
+	turn() // for who connects from here on: the replica is connected
+	if err := promoted.Client(t).ClusterFailover(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the old master is a replica", func() bool { return old.Info("role") == "slave" && promoted.Info("role") == "master" })
+	for name, q := range lanes {
+		awaitOK(t, func() error { return incr(q) }) // Redis has a moment of its own between the two
+		if err := incr(q); err != nil {
+			t.Errorf("%s: the next command: %v", name, err)
+		}
+		if q.queues[addr].link.conn == links[name] {
+			t.Errorf("%s: the connection to the old master is kept", name)
+		}
+	}
+	await(t, "the subscription moves", func() bool { return b.Counters()["connection_replaced"] == 1 })
+	awaitHealthy(t, b)
+	say(t, b, "lobby", "1", router.Keep{})
+	await(t, "what may be missing is told, and the message comes", func() bool {
+		all := heard(e.all(lobby)) // a gap for the old master's leaving the slot, and one for leaving the old master
+		return len(all) > 1 && all[0] == "gap" && all[len(all)-1] == "1"
+	})
 }
 
 func TestUnderSentinelTheNewMasterIsFound(t *testing.T) {

@@ -94,6 +94,7 @@ func (p *probe) back(number uint64) bool {
 var (
 	errProbeLost = errors.New("a probe was published and did not come back, although Redis answers on the connection")
 	errSilent    = errors.New("nothing has come on the connection for a probe interval, although it was asked for")
+	errAstray    = errors.New("redis says that the address to ask is the one that the connection was made to: it leads to another node by now")
 	errProbeLate = errors.New("a probe has not come back yet: the connection is behind")
 )
 
@@ -138,6 +139,9 @@ func (c *connection) probeOnce(over <-chan time.Time, end time.Time) error {
 		return err
 	}
 	if !c.probe.isReady() {
+		if r, ok := fence.err.(refusal); ok && movedTo(string(r), c.of.address) {
+			return c.lost(errAstray)
+		}
 		s.probed(c.of, fmt.Errorf("the probe's channel cannot be subscribed to: %w", fence.err), false)
 		return nil
 	}

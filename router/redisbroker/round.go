@@ -85,6 +85,8 @@ func (k *queue) receive(until time.Time) (late bool) {
 			if a, ok := v.(answer); ok {
 				r.refusal = a
 			}
+		case !r.batch[r.answers].fits(v):
+			r.cause = protocolError("a value of type %T answers a publish", v)
 		default:
 			c := r.batch[r.answers]
 			c.err = c.accept(v)
@@ -96,9 +98,13 @@ func (k *queue) receive(until time.Time) (late bool) {
 	return false
 }
 
-// replica reports that a command was refused for it is a replica that answers.
-func (r *round) replica() bool {
-	return slices.ContainsFunc(r.batch[:r.answers], func(c *call) bool { return c.err != nil && redis.IsReadOnlyError(c.err) })
+// astray reports that a command was refused for the connection does not lead any more to
+// where its address does: a replica answers, or a node that names this very address as
+// the one to ask.
+func (r *round) astray(address string) bool {
+	return slices.ContainsFunc(r.batch[:r.answers], func(c *call) bool {
+		return c.err != nil && (redis.IsReadOnlyError(c.err) || movedTo(c.err.Error(), address))
+	})
 }
 
 // answer answers the calls of a round.
@@ -111,7 +117,7 @@ func (k *queue) answer() {
 	} else if r.refusal != nil && notAlive(r.refusal) {
 		k.disconnect()
 		k.trip(r.refusal)
-	} else if r.replica() {
+	} else if r.astray(k.address) {
 		k.disconnect() // the address may lead to the master by now
 	}
 	var elsewhere []*call
