@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -65,13 +66,24 @@ func (c *conn) close(code int, reason string) bool {
 // serve is the connection's goroutine.
 func (c *conn) serve() {
 	defer c.r.running.Done()
+	growStack(false)
 	if !c.r.guard("a connection", c.run) {
-		c.close(closeInternal, "internal error")
+		c.close(wire.CloseInternal, "internal error")
 	}
 	c.end()
 }
 
-const closeInternal = 1011 // RFC 6455, section 7.4.1
+// growStack grows the stack to 4 KiB while there is little on it to be moved: that is what the
+// first command takes, and an idle connection keeps.
+//
+//go:noinline
+func growStack(use bool) {
+	if use { // never: the size of the frame is what counts
+		var frame [2 << 10]byte
+		clear(frame[:])
+		runtime.KeepAlive(&frame)
+	}
+}
 
 // run greets the client and executes its commands until the connection ends.
 func (c *conn) run() {

@@ -119,7 +119,7 @@ func (r *Router) start(h *handshake, sock *socket.Socket, id *Identity, g *group
 	c.self = member{conn: c, group: r.everyone}
 	c.own = member{conn: c, group: g}
 	if !r.guard("starting a connection", func() { r.register(c, id) }) {
-		c.close(closeInternal, "internal error")
+		c.close(wire.CloseInternal, "internal error")
 	}
 	r.count.accepted.Add(1)
 	go c.serve()

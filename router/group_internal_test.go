@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"sluice/router/socket"
+	"sluice/router/wire"
 )
 
 func TestAGroupsSnapshotIsNotDisturbedByLaterArrivalsAndDepartures(t *testing.T) {
@@ -244,7 +245,7 @@ func TestAFaultWhileAConnectionIsRegisteredLeavesNothingOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ws.Read(t.Context()); websocket.CloseStatus(err) != closeInternal {
+	if _, _, err := ws.Read(t.Context()); websocket.CloseStatus(err) != wire.CloseInternal {
 		t.Errorf("the client sees %v, want 1011", err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); r.slots.Load() != 1; time.Sleep(time.Millisecond) {

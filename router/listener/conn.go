@@ -123,13 +123,14 @@ func (h *head) grow(most int) bool {
 	return true
 }
 
-// handOver has net/http serve the connection.
+// handOver has net/http serve the connection. It stays among the server's until net/http
+// reads from it, and so has it among its own: at any time one of both knows that a request
+// has begun, for Shutdown to wait for.
 func (c *conn) handOver(read []byte, waited time.Duration) {
-	if c.server.forget(c) {
-		c.server.handover.offer(&handed{TCPConn: c.tcp, front: bytes.Clone(read), waited: waited})
-		return
+	begins := func() { c.server.forget(c) }
+	if !c.server.handover.offer(&handed{TCPConn: c.tcp, front: bytes.Clone(read), begins: begins, waited: waited}) {
+		begins()
 	}
-	_ = c.tcp.Close()
 }
 
 func (c *conn) close() {

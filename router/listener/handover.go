@@ -21,12 +21,14 @@ func newHandover() *handover {
 	return &handover{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// offer has the http.Server serve a connection, or closes it.
-func (h *handover) offer(nc net.Conn) {
+// offer has the http.Server serve a connection, or closes it. It reports which.
+func (h *handover) offer(nc net.Conn) (taken bool) {
 	select {
 	case h.conns <- nc:
+		return true
 	case <-h.closed:
 		_ = nc.Close()
+		return false
 	}
 }
 
@@ -52,7 +54,8 @@ func (h *handover) Addr() net.Addr { return h.addr }
 // handed is a connection of which a part has been read.
 type handed struct {
 	*net.TCPConn
-	front  []byte        // what was read; owned by the reader
+	front  []byte        // what was read, at least one byte; owned by the reader
+	begins func()        // called once when the http.Server begins to read; owned by the reader
 	waited time.Duration // for what was read, until the first SetReadDeadline
 }
 
@@ -60,6 +63,10 @@ type handed struct {
 func (c *handed) Read(p []byte) (int, error) {
 	if len(c.front) == 0 {
 		return c.TCPConn.Read(p)
+	}
+	if c.begins != nil {
+		c.begins()
+		c.begins = nil
 	}
 	n := copy(p, c.front)
 	if c.front = c.front[n:]; len(c.front) == 0 {

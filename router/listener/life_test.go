@@ -123,6 +123,32 @@ func TestShutdownGivesUpWithItsContextAndCloseEndsTheRest(t *testing.T) {
 	}
 }
 
+// Between the two there is a moment in which neither serves the connection.
+func TestShutdownWaitsForARequestThatIsBeingHandedOver(t *testing.T) {
+	accepted, resume := make(chan struct{}), make(chan struct{})
+	r := serve(t, http.NotFoundHandler(), func(h *http.Server) {
+		h.ConnContext = func(ctx context.Context, _ net.Conn) context.Context { // called before net/http counts it
+			close(accepted)
+			<-resume
+			return ctx
+		}
+	})
+	_, half := r.say("GET /other HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	<-accepted
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.server.Shutdown(impatient); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown returned %v while a request was under way", err)
+	}
+	close(resume)
+	if err := r.server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if text := closes(t, half); !strings.HasPrefix(text, "HTTP/1.1 ") {
+		t.Errorf("the answer was %q", text)
+	}
+}
+
 func TestCloseLeavesHijackedConnectionsAlone(t *testing.T) {
 	taken := make(chan net.Conn, 1)
 	r := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

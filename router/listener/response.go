@@ -70,20 +70,29 @@ const smallest = 16
 // Hijack implements http.Hijacker. The connection has no deadline, and its bufio pair is
 // empty and small.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, err := w.Take()
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, smallest), bufio.NewWriterSize(c, smallest)), nil
+}
+
+// Take is Hijack without the bufio pair. The connection is closed on an error.
+func (w *response) Take() (net.Conn, error) {
 	c := w.conn
 	if w.hijacked || !c.server.forget(c) {
-		return nil, nil, http.ErrHijacked
+		return nil, http.ErrHijacked
 	}
 	w.hijacked = true
-	if err := c.tcp.SetDeadline(time.Time{}); err != nil {
-		return c.tcp, nil, err
+	err := c.tcp.SetDeadline(time.Time{})
+	if err == nil && w.status != 0 {
+		_, err = c.tcp.Write(w.appendHead(nil))
 	}
-	if w.status != 0 {
-		if _, err := c.tcp.Write(w.appendHead(nil)); err != nil {
-			return c.tcp, nil, err
-		}
+	if err != nil {
+		_ = c.tcp.Close()
+		return nil, err
 	}
-	return c.tcp, bufio.NewReadWriter(bufio.NewReaderSize(c.tcp, smallest), bufio.NewWriterSize(c.tcp, smallest)), nil
+	return c.tcp, nil
 }
 
 // finish sends the answer of a handler that did not hijack, and closes the connection.

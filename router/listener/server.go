@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -16,16 +17,15 @@ type Server struct {
 	http       *http.Server
 	handshakes map[string]http.Handler // by path
 	handover   *handover
-	idle       chan *conn      // sent by start to a goroutine that has nothing to do; never closed
 	ctx        context.Context // of handshakes; ends with the server
 	cancel     context.CancelFunc
 	ended      sync.WaitGroup // goroutines of connections, and net/http's accepting one; added to under mu
 
 	mu sync.Mutex
 	// Guarded by mu.
-	conns   map[*conn]struct{} // neither hijacked nor handed over
+	conns   map[*conn]struct{} // neither hijacked nor begun by net/http
 	net     net.Listener       // nil until Serve
-	resting int                // goroutines that wait for idle, or are about to
+	resting []chan *conn       // of goroutines that have nothing to do; each takes one send, or is closed
 	closing bool
 	empty   chan struct{} // closed when conns is empty; nil: nobody waits for that
 }
@@ -41,7 +41,7 @@ type Server struct {
 // A handler of handshakes either hijacks the connection or answers; after its answer the
 // connection is closed. The request's context ends with the server, not with the client.
 func New(h *http.Server, handshakes map[string]http.Handler) *Server {
-	s := &Server{http: h, handshakes: handshakes, handover: newHandover(), idle: make(chan *conn), conns: make(map[*conn]struct{})}
+	s := &Server{http: h, handshakes: handshakes, handover: newHandover(), conns: make(map[*conn]struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.WithValue(context.Background(), http.ServerContextKey, h))
 	return s
 }
@@ -94,7 +94,7 @@ func isTemporary(err error) bool {
 func (s *Server) start(nc net.Conn) {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok { // TLS, say, of which net/http has to know
-		s.handover.offer(nc)
+		_ = s.handover.offer(nc)
 		return
 	}
 	c := &conn{server: s, tcp: tcp}
@@ -105,53 +105,54 @@ func (s *Server) start(nc net.Conn) {
 		return
 	}
 	s.conns[c] = struct{}{}
-	rested := s.resting > 0
-	if rested {
-		s.resting--
+	if n := len(s.resting); n > 0 {
+		s.resting[n-1] <- c
+		s.resting = s.resting[:n-1]
 	} else {
 		s.ended.Add(1)
+		go s.work(c)
 	}
 	s.mu.Unlock()
-	if !rested {
-		go s.work(c)
-		return
-	}
-	select {
-	case s.idle <- c: // one of them is there, or about to be
-	case <-s.ctx.Done():
-		c.close()
-	}
 }
 
 // maxResting is how many goroutines are kept. To serve a handshake takes a deeper stack
-// than a goroutine begins with, and growing it would cost about a tenth of the handshake;
-// the collector takes back what those have grown that rest for long.
-const maxResting = 32
+// than a goroutine begins with, and the collector takes back what those have grown that
+// rest: the one that rested last is the next to serve.
+const maxResting = 128
 
 // work is a goroutine that serves connections, until there are enough that rest.
 func (s *Server) work(c *conn) {
 	defer s.ended.Done()
+	next := make(chan *conn, 1)
 	for c != nil {
+		growStack(false)
 		c.serve()
-		c = s.next()
+		c = s.rest(next)
 	}
 }
 
-// next waits for a connection to serve. It is nil if the goroutine is to end.
-func (s *Server) next() *conn {
+// growStack grows the stack to what a handshake takes while there is little on it to be
+// moved. Growing it step by step from where it is deep costs ten times as much.
+//
+//go:noinline
+func growStack(use bool) {
+	if use { // never: the size of the frame is what counts
+		var frame [8 << 10]byte
+		clear(frame[:])
+		runtime.KeepAlive(&frame)
+	}
+}
+
+// rest waits for a connection to serve. It is nil if the goroutine is to end.
+func (s *Server) rest(next chan *conn) *conn {
 	s.mu.Lock()
-	if s.closing || s.resting == maxResting {
+	if s.closing || len(s.resting) == maxResting {
 		s.mu.Unlock()
 		return nil
 	}
-	s.resting++
+	s.resting = append(s.resting, next)
 	s.mu.Unlock()
-	select {
-	case c := <-s.idle:
-		return c
-	case <-s.ctx.Done():
-		return nil
-	}
+	return <-next
 }
 
 // forget ends the server's interest in a connection. It reports whether it still had it.
@@ -175,9 +176,13 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// stopLocked accepts nothing more.
+// stopLocked accepts nothing more, and ends the goroutines that rest.
 func (s *Server) stopLocked() {
 	s.closing = true
+	for _, next := range s.resting {
+		close(next)
+	}
+	s.resting = nil
 	if s.net != nil {
 		_ = s.net.Close()
 	}

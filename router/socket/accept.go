@@ -1,15 +1,8 @@
 package socket
 
 import (
-	"bufio"
-	"bytes"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
-	"time"
-
-	"github.com/coder/websocket"
 )
 
 // Accept upgrades the request. The origin is the caller's to check. After it
@@ -22,23 +15,18 @@ import (
 // w must be an http.Hijacker, or have one under it. Of what Hijack gives, the
 // net.Conn is the socket's from then on; of the bufio.ReadWriter only what its
 // reader has buffered is copied, and nothing is kept once Accept has returned.
+// If w has a method Take() (net.Conn, error), which is Hijack of a connection that
+// has no deadline, and of which nothing was read beyond the request, that is called.
 func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Socket, error) {
 	o = o.withDefaults()
 	u := upgrades.Get().(*upgrade)
 	defer u.free()
 	u.ResponseWriter = w
-	u.options.Subprotocols = o.Subprotocols
-	u.options.CompressionMode = websocket.CompressionDisabled
-	if o.Deflate > 0 {
-		u.options.CompressionMode = websocket.CompressionNoContextTakeover
-		u.window = asksForWindow(r.Header)
-	}
-	if err := u.accept(r); err != nil {
-		return nil, err
-	}
-	if u.nc.SetDeadline(time.Time{}) != nil { // net/http may have left some
-		abort(u.nc)
-		return nil, net.ErrClosed
+	if !u.plain(r, &o) {
+		u.offer(r, &o)
+		if err := u.accept(r); err != nil {
+			return nil, err
+		}
 	}
 	if u.Header().Get(extensions) == "" {
 		o.Deflate = 0
@@ -50,7 +38,7 @@ func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Soc
 		nc:       u.nc,
 		raw:      rawConn(u.nc),
 		in:       u.early,
-		partial:  &Frame{wire: bytes.Clone(u.response.Bytes())},
+		partial:  &Frame{wire: u.response},
 	}
 	if s.raw != nil {
 		s.take = s.takeNow
@@ -62,8 +50,9 @@ func (e *Engine) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Soc
 }
 
 const (
-	extensions = "Sec-Websocket-Extensions"
-	fullWindow = "server_max_window_bits=15"
+	subprotocol = "Sec-Websocket-Protocol"
+	extensions  = "Sec-Websocket-Extensions"
+	fullWindow  = "server_max_window_bits=15"
 )
 
 // asksForWindow says whether the offer that the library takes bounds our window, at the
@@ -97,74 +86,3 @@ func asksForWindow(h http.Header) bool {
 // isResponse tells the handshake's response from the frames, all of which have
 // their FIN bit set.
 func (f *Frame) isResponse() bool { return f.wire[0]&finBit == 0 }
-
-// taken is what Hijack panics with, to end the library's part in a connection. It has
-// verified the handshake and decided on the response by then; a connection of its own would
-// cost more than our whole socket, and an error it would wrap, and answer.
-type taken struct{}
-
-// upgrade is the ResponseWriter of the library during the handshake.
-type upgrade struct {
-	http.ResponseWriter
-	options websocket.AcceptOptions
-	window  bool // asksForWindow
-
-	// Set by Hijack.
-	nc       net.Conn
-	early    *input
-	response bytes.Buffer
-}
-
-var upgrades = sync.Pool{New: func() any {
-	// The origin is checked by the caller of Accept.
-	return &upgrade{options: websocket.AcceptOptions{InsecureSkipVerify: true}}
-}}
-
-func (u *upgrade) free() {
-	if u.early != nil {
-		u.early.free()
-	}
-	u.ResponseWriter, u.options.Subprotocols, u.window, u.nc, u.early = nil, nil, false, nil, nil
-	u.response.Reset()
-	upgrades.Put(u)
-}
-
-// accept has the library judge the request. Unless it refuses, u has what Hijack took.
-func (u *upgrade) accept(r *http.Request) error {
-	defer func() {
-		if u.nc == nil {
-			return // no panic, or somebody else's
-		}
-		if f := recover(); f != nil && f != any(taken{}) {
-			panic(f)
-		}
-	}()
-	_, err := websocket.Accept(u, r, &u.options)
-	return err
-}
-
-// Hijack takes the connection from net/http, and everything from the library.
-func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	nc, brw, err := http.NewResponseController(u.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	u.nc = nc
-	if early, err := brw.Reader.Peek(brw.Reader.Buffered()); err == nil {
-		u.early = earlyInput(early)
-	}
-	if agreed := u.Header().Get(extensions); agreed != "" && u.window {
-		u.Header().Set(extensions, agreed+"; "+fullWindow)
-	}
-	u.response.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = u.Header().Write(&u.response) // a buffer does not fail
-	u.response.WriteString("\r\n")
-	panic(taken{})
-}
-
-// WriteHeader leaves the response of success to the socket.
-func (u *upgrade) WriteHeader(code int) {
-	if code != http.StatusSwitchingProtocols {
-		u.ResponseWriter.WriteHeader(code)
-	}
-}

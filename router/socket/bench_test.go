@@ -3,8 +3,10 @@ package socket
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fanOut is n sockets whose clients throw away what they get.
@@ -97,5 +99,36 @@ func TestAMessageThereAndBackAllocatesNothing(t *testing.T) {
 	})
 	if n > 0 {
 		t.Errorf("%v allocations for a message, want 0", n)
+	}
+}
+
+// BenchmarkWrite is one system call that writes so many bytes to a connection on loopback,
+// whose other end reads.
+func BenchmarkWrite(b *testing.B) {
+	for _, size := range []int{128, 1 << 10, 4 << 10, 16 << 10, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			_, sockets := fanOut(b, 1)
+			var p pen
+			p.init()
+			out := make([]byte, size)
+			took, written := time.Duration(0), 0
+			for b.Loop() {
+				for sent := 0; sent < size; {
+					began := time.Now()
+					n, full, err := p.write(sockets[0].raw, out[sent:])
+					if err != nil {
+						b.Fatal(err)
+					}
+					if sent += n; !full {
+						took += time.Since(began)
+						written += n
+						continue
+					}
+					runtime.Gosched() // and this one is not counted
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(took.Nanoseconds())/float64(written)*float64(size), "ns/write")
+		})
 	}
 }

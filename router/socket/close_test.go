@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +245,33 @@ func TestOverTLSTheCloseFrameComesBehindTheFrameBeingWritten(t *testing.T) {
 	if st := srv.engine.Stats(); got+int(st.Discarded) != sent {
 		t.Errorf("of %d messages %d came and %d are counted as discarded", sent, got, st.Discarded)
 	}
+}
+
+// A write over TLS that waits for the client is not known to, as one to a plain socket is.
+func TestOverTLSCloseDiscardsWhatAClientDoesNotTake(t *testing.T) {
+	ended := make(chan error, 1)
+	srv := serve(t, serverConfig{tls: true, sendBuffer: 4096, options: Options{Queue: 64 << 20, WriteTimeout: time.Hour}}, readAll(ended))
+	srv.Client().Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			err = nc.(*net.TCPConn).SetReadBuffer(4096)
+		}
+		return nc, err
+	}
+	srv.dial(t, nil) // and never reads
+	s := srv.socket(t)
+	f := textFrame(strings.Repeat("f", 10_000))
+	for s.QueuedBytes() < 2<<20 {
+		s.Send(Item{Frame: f})
+	}
+	s.Close(4100, "slow consumer")
+	receive(t, ended)
+	eventually(t, "the queue is discarded", func() bool { return s.QueuedBytes() <= plainBatch+len(f.wire) })
+	if st := srv.engine.Stats(); st.Discarded < 100 || st.WriteTimeouts != 0 {
+		t.Errorf("%d frames are counted as discarded, want most of 210; %d writes timed out", st.Discarded, st.WriteTimeouts)
+	}
+	srv.engine.Abort()
+	eventually(t, "the socket is released", func() bool { return srv.engine.Stats().Sockets == 0 })
 }
 
 // The rest of the frame that is partly on the wire comes before the answer.

@@ -1,13 +1,14 @@
-// Package socket is one WebSocket connection, as cheap as it can be held:
-// coder/websocket decides on the handshake; frames are read by us, into a buffer
-// that an idle connection does not have; frames that were encoded once are
-// written by us, all that is queued for a connection in one write, by a few
-// writers that never wait for a socket. It is a leaf: it knows neither the
-// protocol nor rooms.
+// Package socket is one WebSocket connection, as cheap as it can be held: plain
+// handshakes are answered by us, and coder/websocket decides on all others; frames
+// are read by us, into a buffer that an idle connection does not have; frames that
+// were encoded once are written by us, all that is queued for a connection in one
+// write, by a few writers that never wait for a socket. It is a leaf: it knows
+// neither the protocol nor rooms.
 //
-// The path of a handshake: Accept (accept.go) has the library verify the request
-// and choose subprotocol and compression; what it wants to answer becomes the
-// socket's first frame, and leaves with the one behind it.
+// The path of a handshake: Accept (accept.go) answers a plain one (upgrade.go); of
+// any other it has the library verify the request and choose subprotocol and
+// compression. The response becomes the socket's first frame, and leaves with the
+// one behind it.
 //
 // The path of what comes in: Socket.Read (read.go) → what has come and is not
 // read (input.go), or else receive (netconn.go): it waits without a buffer, and

@@ -94,6 +94,9 @@ func (s *Socket) drainRaw() func() error {
 func (s *Socket) drainPlain() error {
 	s.mu.Lock()
 	taken := s.takeLocked(nil, plainBatch)
+	if len(taken) > 0 {
+		s.writing = s.engine.wheel.elapsed()
+	}
 	s.mu.Unlock()
 	if len(taken) == 0 {
 		return nil
@@ -103,6 +106,7 @@ func (s *Socket) drainPlain() error {
 	scratchPool.Put(scratch)
 	s.writer.counts.writes.Add(1)
 	s.mu.Lock()
+	s.writing = 0
 	s.settleLocked(taken, n)
 	s.mu.Unlock()
 	return err

@@ -118,22 +118,50 @@ func (*deadlined) SetDeadline(time.Time) error      { return nil }
 func (*deadlined) SetReadDeadline(time.Time) error  { return nil }
 func (*deadlined) SetWriteDeadline(time.Time) error { return nil }
 
-// BenchmarkAccept is a handshake and the end of its socket, without net/http
-// and system calls: what Accept itself costs.
-func BenchmarkAccept(b *testing.B) {
+// accepting returns a function that accepts a handshake and ends its socket, without
+// net/http and system calls: what Accept itself costs.
+func accepting(t testing.TB, change func(http.Header)) func() {
 	e := NewEngine()
-	defer e.Close()
+	t.Cleanup(e.Close)
 	r := upgradeRequest(false)
+	change(r.Header)
 	nc := new(deadlined)
 	h := &handshaking{nc: nc, header: make(http.Header), brw: bufio.NewReadWriter(bufio.NewReader(nc), bufio.NewWriter(nc))}
-	b.ReportAllocs()
-	for b.Loop() {
+	return func() {
 		clear(h.header)
 		s, err := e.Accept(h, r, Options{Subprotocols: []string{"v1"}, PingInterval: time.Minute})
 		if err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		s.failed = true // nothing is to be written
 		s.Release()
+	}
+}
+
+func BenchmarkAccept(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		change func(http.Header)
+	}{
+		{"plain", func(h http.Header) { h.Set("Sec-WebSocket-Protocol", "v1") }},
+		{"library", func(h http.Header) { h.Set("Sec-WebSocket-Protocol", "v2, v1") }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			accept := accepting(b, c.change)
+			b.ReportAllocs()
+			for b.Loop() {
+				accept()
+			}
+		})
+	}
+}
+
+func TestAPlainHandshakeTakesFourAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	// The socket, its response and the frame of that, its heartbeat.
+	if n := testing.AllocsPerRun(1000, accepting(t, func(http.Header) {})); n > 4 {
+		t.Errorf("%v allocations, want at most 4", n)
 	}
 }

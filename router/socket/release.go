@@ -20,8 +20,11 @@ func (s *Socket) Release() {
 	}
 	s.released = true
 	s.closing.Store(true)
-	if s.goodbye == nil {
+	switch {
+	case s.goodbye == nil:
 		wait = min(wait, goneGrace)
+	case s.stuckLocked():
+		s.discardLocked() // Close came too early to see it
 	}
 	s.mu.Unlock()
 	s.engine.wheel.remove(&s.heartbeat.entry)

@@ -28,6 +28,10 @@ const (
 	lingerTime = time.Second // for the peer to end after our close frame
 	lingerSize = 1 << 20     // bytes read meanwhile
 
+	// stuckTime is after how long a write that is waited for is taken to wait itself: the
+	// one way to tell where the connection is no plain socket.
+	stuckTime = 100 * time.Millisecond
+
 	smallPerSecond = 100 // pings, pongs and tiny fragments of a peer that are read without delay
 )
 
@@ -103,6 +107,7 @@ type Socket struct {
 	written   int           // bytes
 	busy      bool          // somebody has the right to write: a writer, drain, or a Run
 	blocked   bool          // drain has it, for the socket was full
+	writing   time.Duration // by the wheel, since when drainPlain has been in a write; 0: it is not
 	overflown bool          // a frame found no room since the queue was last empty
 	failed    bool          // the connection takes no more
 	released  bool          // Release was called
@@ -114,7 +119,8 @@ type Socket struct {
 // within a second; it does not wait. What the peer sends from now on is not
 // delivered. If the peer does not take what is queued (a write waits for it, or
 // Send reported Overflow), the queue is discarded but for what is being
-// written, and the close frame is next. Only the first call has an
+// written, and the close frame is next; where the connection is no plain socket that may
+// be found out as late as Release. Only the first call has an
 // effect, and none after the peer has closed. The reason is cut at 123 bytes.
 func (s *Socket) Close(code int, reason string) {
 	if s.sayGoodbye(closeFrame(code, reason)) {
@@ -132,12 +138,18 @@ func (s *Socket) sayGoodbye(f *Frame) bool {
 	s.goodbye = f
 	s.closing.Store(true)
 	s.code.CompareAndSwap(0, int32(closeCode(f)))
-	if s.blocked || s.overflown {
+	if s.blocked || s.overflown || s.stuckLocked() {
 		s.discardLocked()
 	}
 	s.ping = nil
 	s.scheduleLocked()
 	return true
+}
+
+// stuckLocked reports that a write to a connection that is no plain socket waits for the
+// peer, as blocked does for those that are.
+func (s *Socket) stuckLocked() bool {
+	return s.writing > 0 && s.engine.wheel.elapsed()-s.writing > stuckTime
 }
 
 func (s *Socket) discardLocked() {

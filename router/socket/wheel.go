@@ -49,6 +49,9 @@ func newWheel() *wheel {
 	return w
 }
 
+// elapsed is the time since tick 0.
+func (w *wheel) elapsed() time.Duration { return time.Since(w.start) }
+
 // add puts an entry on the wheel, d from now (at most farthest) and never
 // earlier, or moves it there.
 func (w *wheel) add(e *wheelEntry, d time.Duration) {
