@@ -116,6 +116,7 @@ const (
 	CloseUnsupportedData = 1003 // a binary frame (RFC 6455, section 7.4.1)
 	CloseInvalid         = 1007 // a compressed message that cannot be decompressed (RFC 6455, section 7.4.1)
 	CloseTooBig          = 1009 // a frame over the cap (RFC 6455, section 7.4.1)
+	CloseInternal        = 1011 // an error of the node's own (RFC 6455, section 7.4.1)
 	CloseUnauthorized    = 4001
 	CloseForbidden       = 4003
 	ClosePolicy          = 4008 // repeated malformed frames, or a filter's disconnect without a code

@@ -258,7 +258,7 @@ func TestEveryCloseCodeIsDocumented(t *testing.T) {
 	for _, row := range rows(section(t, "Close codes"), "Code") {
 		documented = append(documented, row[0])
 	}
-	want := fmt.Sprint(CloseProtocol, CloseUnsupportedData, CloseInvalid, CloseTooBig, CloseUnauthorized, CloseForbidden, ClosePolicy, CloseSlowConsumer, CloseRate,
+	want := fmt.Sprint(CloseProtocol, CloseUnsupportedData, CloseInvalid, CloseTooBig, CloseInternal, CloseUnauthorized, CloseForbidden, ClosePolicy, CloseSlowConsumer, CloseRate,
 		CloseSilent, CloseDraining, CloseExpired)
 	if got := strings.Join(documented, " "); got != want {
 		t.Errorf("got %s, want %s", got, want)
