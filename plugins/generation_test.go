@@ -30,7 +30,8 @@ func configOf(t testing.TB, c *Chain) string {
 }
 
 func TestAnUnchangedFilterKeepsItsInstancesAcrossAReload(t *testing.T) {
-	h := newTestHost(t, HostOptions{Lanes: 2})
+	// One lane: which of several is taken is left to a hint that may be lost.
+	h := newTestHost(t, HostOptions{Lanes: 1})
 	patient := guest("moody")
 	patient.Time = MaxTime / 2
 	first := h.chain(nil, patient, configured(`1`))
@@ -46,7 +47,7 @@ func TestAnUnchangedFilterKeepsItsInstancesAcrossAReload(t *testing.T) {
 	if got := configOf(t, h.chain(second, configured(`2`))); got != "2" {
 		t.Errorf("configuration %q", got)
 	}
-	if s := second.Stats(); s[0].Created != 2 || s[0].Calls != 2 || s[1].Created != 2 {
+	if s := second.Stats(); s[0].Created != 1 || s[0].Calls != 2 || s[1].Created != 1 {
 		t.Errorf("stats %+v", s)
 	}
 }
