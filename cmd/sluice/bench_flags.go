@@ -31,7 +31,7 @@ func (b *benchCommand) targetFlags(flags *pflag.FlagSet) {
 
 func (b *benchCommand) loadFlags(flags *pflag.FlagSet, rate float64) {
 	flags.Float64Var(&b.Rate, "rate", rate, "publishes a second, all publishers together, whatever the server does")
-	flags.IntVar(&b.Window, "window", 0, "instead of --rate: as fast as it goes, with this many publishes under way at most")
+	flags.IntVar(&b.Window, "window", 0, "instead of --rate: as fast as it goes, while fewer deliveries are outstanding than this many messages make")
 	b.size = 128
 	flags.Var((*sizeFlag)(&b.size), "size", "size of a message's content")
 	flags.StringVar(&b.Shape, "content", bench.ContentString, `what the content is: string, or object, which is {"text":"…"}`)

@@ -51,6 +51,32 @@ func (s *sequence) dig(h span) {
 	*s.holes = append(*s.holes, h)
 }
 
+// missing is what of the numbers up to n has not come.
+func (s *sequence) missing(n uint32) (all []span) {
+	if s.holes != nil {
+		all = append(all, *s.holes...)
+	}
+	if s.last < n {
+		all = append(all, span{s.last + 1, n})
+	}
+	return all
+}
+
+// common is what two lists have in common. Their spans are in order, and do not overlap.
+func common(a, b []span) (both []span) {
+	for len(a) > 0 && len(b) > 0 {
+		if from, to := max(a[0].from, b[0].from), min(a[0].to, b[0].to); from <= to {
+			both = append(both, span{from, to})
+		}
+		if a[0].to < b[0].to {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return both
+}
+
 // fill takes n out of what is missing, and reports whether it was.
 func (s *sequence) fill(n uint32) bool {
 	if s.holes == nil {

@@ -21,6 +21,21 @@ func TestNumbersInOrderAreFresh(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyGotIsMissingInEverySequence(t *testing.T) {
+	var a, b sequence
+	kinds(&a, 1, 2, 5, 6)
+	kinds(&b, 2, 4, 8, 3)
+	if got := common(a.missing(10), b.missing(10)); !slices.Equal(got, []span{{7, 7}, {9, 10}}) {
+		t.Errorf("of 10 nobody got %v", got)
+	}
+	if got := common(a.missing(10), new(sequence).missing(10)); !slices.Equal(got, []span{{3, 4}, {7, 10}}) {
+		t.Errorf("one got nothing, and nobody %v", got)
+	}
+	if got := common([]span{{1, 6}}, a.missing(6)); !slices.Equal(got, []span{{3, 4}}) {
+		t.Errorf("of 6 nobody got %v", got)
+	}
+}
+
 func TestALateNumberIsToldFromADuplicate(t *testing.T) {
 	for _, c := range []struct {
 		numbers []uint32

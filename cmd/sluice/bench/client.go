@@ -52,6 +52,8 @@ type client struct {
 	window    []byte     // what compressed messages may refer to
 	published uint32     // messages of its own
 	denied    uint32     // of these, refused
+	doubts    uint32     // of these, answered so that they may have been accepted all the same
+	doubtful  int64      // deliveries that are due if they were
 	seen      []sequence // of each member of the room
 }
 

@@ -8,6 +8,7 @@
 //	connect.go              handshakes and joins, a bounded number at once
 //	load.go                 publishes: by a schedule (open loop), or with a window (closed loop)
 //	meter.go, process*.go   processes are sampled before and after each phase
+//	doubt.go                what is due of messages of which the server cannot know
 //	result.go, median.go    figures, as JSON has them
 //	text.go, advice.go      the same for people, and what to do about what went wrong
 //

@@ -79,9 +79,15 @@ func (c *client) refused(code, reason string) {
 		return
 	}
 	c.r.tally.refused.add(code, reason)
-	if c.denied < c.published { // nobody is to get what was refused
+	switch readers := int64(c.room.readers); {
+	case c.denied+c.doubts >= c.published:
+	case code == unavailable:
+		c.doubts++
+		c.doubtful += readers
+		c.r.doubtful += readers // until judgeDoubts knows better
+	default: // nobody is to get what was refused
 		c.denied++
-		c.r.expected -= int64(c.room.readers)
+		c.r.expected -= readers
 	}
 }
 

@@ -296,6 +296,45 @@ func TestRefusedJoinsAndPublishesAreNeitherExpectedNorLost(t *testing.T) {
 	})
 }
 
+// Of every five messages one is answered with unavailable and delivered all the same, another
+// one is not delivered, and a third one is accepted and lost for one member. Without the first
+// being due, that loss would not show.
+func TestAMessageOfWhichTheServerCannotKnowIsDueIfAnybodyGotIt(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, plain bool) {
+		f := newFake(t)
+		const answer = `{"event":"error","code":"unavailable","reason":"it may have been accepted"}`
+		var doubts, unsent, lost int64
+		f.publish = func(n int, m *fakeMember) string {
+			switch n % 5 {
+			case 1:
+				doubts++
+				m.send(answer)
+			case 2:
+				doubts++
+				unsent++
+				return answer
+			}
+			return ""
+		}
+		f.deliver = func(n int, m *fakeMember, frame string) {
+			if n%5 == 3 && m.place == 2 {
+				lost++
+				return
+			}
+			m.send(frame)
+		}
+		o := f.serve().options(Fanout)
+		o.plain, o.Drain = plain, time.Second
+		res := o.run(t)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if res.Refused[unavailable] != doubts || res.Expected != (res.Published-unsent)*6 || res.Lost != lost || lost == 0 {
+			t.Errorf("%d of %d answers came; of %d published, %d of which were not accepted, %d deliveries were due, and %d lost, not %d",
+				res.Refused[unavailable], doubts, res.Published, unsent, res.Expected, res.Lost, lost)
+		}
+	})
+}
+
 func TestGapsAreReported(t *testing.T) {
 	f := newFake(t)
 	f.deliver = func(n int, m *fakeMember, frame string) {

@@ -24,6 +24,7 @@ type load struct {
 	window       int64 // deliveries that may be outstanding
 	lastCount    int64
 	lastProgress int64
+	lastJudged   int64 // when it was last found out what is not due
 }
 
 // load publishes, and measures from the end of the warm-up.
@@ -132,12 +133,19 @@ func (l *load) fill(now int64) {
 	if r.delivered != l.lastCount {
 		l.lastCount, l.lastProgress = r.delivered, now
 	} else if now-l.lastProgress > int64(stallTime) {
-		r.abandoned, r.abandonedUntil, l.lastProgress = r.expected-r.delivered, now, now
+		r.abandoned, r.abandonedUntil, l.lastProgress = r.outstanding(), now, now
 	}
-	r.abandoned = min(r.abandoned, r.expected-r.delivered) // some were refused meanwhile
-	for r.expected-r.delivered-r.abandoned < l.window && l.publish(0) {
+	if r.doubtful > 0 && now-l.lastJudged > int64(stallTime) {
+		r.judgeDoubts()
+		l.lastJudged = now
+	}
+	r.abandoned = min(r.abandoned, r.outstanding()) // some were refused meanwhile
+	for r.outstanding()-r.abandoned < l.window && l.publish(0) {
 	}
 }
+
+// outstanding is how many deliveries are to come still.
+func (r *run) outstanding() int64 { return r.expected - r.doubtful - r.delivered }
 
 // publish has the next publisher that can send a message. due is when it should
 // have been sent, 0 without a schedule.
@@ -209,7 +217,9 @@ func (r *run) arrived(c *client, m mark, now int64) {
 // drain waits for the deliveries that are outstanding.
 func (l *load) drain() {
 	r := l.r
-	for end := time.Now().Add(r.o.Drain); r.delivered < r.expected && time.Now().Before(end); {
+	r.judgeDoubts()
+	for end := time.Now().Add(r.o.Drain); r.outstanding() > 0 && time.Now().Before(end); {
 		r.engine.poll(min(time.Until(end), tick))
+		r.judgeDoubts()
 	}
 }

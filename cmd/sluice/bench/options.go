@@ -35,7 +35,7 @@ type Options struct {
 	RoomPrefix  string // what room names begin with; "bench:"
 
 	Rate     float64       // publishes a second, of all publishers together
-	Window   int           // instead of Rate: publishes under way at most
+	Window   int           // instead of Rate: while fewer deliveries are outstanding than so many messages make
 	Size     int           // bytes of content
 	Shape    string        // what the content is: ContentString or ContentObject
 	Payload  []byte        // instead of Size and Shape: JSON with the Placeholder in a string

@@ -188,8 +188,8 @@ func (res *Result) finish(r *run, m *meter, before sample) {
 		res.Processes[p.Name] = pr
 	}
 	res.Version, res.Compressed, res.Interrupted = r.version, r.compressed, r.stopped()
-	res.Published, res.Expected, res.Delivered = r.published, r.expected, r.delivered
-	res.Lost = max(r.expected-r.delivered, 0)
+	res.Published, res.Expected, res.Delivered = r.published, r.expected-r.doubtful, r.delivered
+	res.Lost = max(r.outstanding(), 0)
 	res.Duplicated, res.Disordered, res.Misdelivered = r.duplicated, r.disordered, r.misdelivered
 	l := &r.latency
 	res.Latency = LatencyResult{

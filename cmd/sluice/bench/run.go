@@ -43,7 +43,8 @@ type run struct {
 	compressed   int // connections that agreed on compression
 	published    int64
 	expected     int64 // deliveries of what was published and not refused
-	delivered    int64 // of these, those that came
+	doubtful     int64 // of these, those that are not due for all that is known: see doubt.go
+	delivered    int64 // of those expected, what came
 	arrivals     int64 // deliveries that were read, duplicates included
 	duplicated   int64
 	disordered   int64
