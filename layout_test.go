@@ -45,6 +45,7 @@ var allowed = []struct {
 	{"sdk/...", []string{"sdk/go"}, []string{"plugins", "plugins/plugintest", "plugins/lookup", "router", "router/wire"}},
 	{"admin", []string{"router", "router/wire", "plugins"}, []string{"router/membroker", "plugins/filters", "plugins/keys"}},
 	{"cmd/sluice/...", []string{"*"}, []string{"*"}},
+	{"test/program", nil, nil},
 	{"test/...", []string{"*"}, []string{"*"}},
 	{".", nil, nil},
 }

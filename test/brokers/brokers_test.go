@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/router/redisbroker/redistest"
+	"sluice/test/program"
 )
 
 // BenchmarkFanOut is one room of 1,000 members at 100 messages a second: what a
@@ -35,7 +36,7 @@ type load struct {
 
 // side is a node with one broker, and its load.
 type side struct {
-	node  *node
+	node  *program.Process
 	crowd *crowd
 	took  time.Duration
 }
@@ -75,9 +76,9 @@ func compare(b *testing.B, l load) {
 	redisBefore := redisCPU(b, client)
 	for b.Loop() {
 		for _, s := range sides {
-			before := cpu(b, s.node.pid)
+			before := cpu(b, s.node.PID)
 			s.crowd.talk(b, l.messages, l.perSecond)
-			s.took += cpu(b, s.node.pid) - before
+			s.took += cpu(b, s.node.PID) - before
 		}
 	}
 	redisTook := redisCPU(b, client) - redisBefore

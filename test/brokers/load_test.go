@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sluice/test/program"
 )
 
 // client is a WebSocket client that only counts what it gets, so that the load takes little of the
@@ -141,11 +143,11 @@ type crowd struct {
 	next    int
 }
 
-func gather(t testing.TB, n *node, rooms, members int) *crowd {
+func gather(t testing.TB, n *program.Process, rooms, members int) *crowd {
 	t.Helper()
 	c := &crowd{members: members}
 	for i := range rooms * members {
-		c.clients = append(c.clients, join(t, n.clients, fmt.Sprint("u", i), fmt.Sprint("room:", i%rooms), &c.chats))
+		c.clients = append(c.clients, join(t, n.Clients, fmt.Sprint("u", i), fmt.Sprint("room:", i%rooms), &c.chats))
 	}
 	for _, m := range c.clients {
 		go m.count()

@@ -1,101 +1,36 @@
 package brokers
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sluice/test/program"
 )
 
-const patience = time.Minute
-
-// built is the folder of the program; "": it was not needed.
-var built string
-
-// program is the real program, built once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sluice-brokers")
-	if err != nil {
-		return "", err
-	}
-	built = dir
-	path := filepath.Join(dir, "sluice")
-	out, err := exec.Command("go", "build", "-o", path, "sluice/cmd/sluice").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+const patience = program.Patience
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built != "" {
-		os.RemoveAll(built)
-	}
+	program.Remove()
 	os.Exit(code)
 }
 
-// node is the real program in a process of its own.
-type node struct {
-	pid     int
-	clients string // host:port
-}
-
-func startNode(t testing.TB, config string) *node {
+// startNode runs the real program in a process of its own.
+func startNode(t testing.TB, config string) *program.Process {
 	t.Helper()
-	path, err := program()
-	if err != nil {
+	dir := t.TempDir()
+	text := program.Settings + "admin: {listen: \"off\"}\n" + config
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "config.yaml")
-	text := "listen: 127.0.0.1:0\nadmin: {listen: \"off\"}\nannounce_connections: off\nlog: {format: json}\nshutdown: {drain: 0s}\n" + config
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "--config", file)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	n := &node{pid: cmd.Process.Pid}
-	var log strings.Builder
-	in := bufio.NewReader(stderr)
-	for n.clients == "" {
-		line, err := in.ReadString('\n')
-		log.WriteString(line)
-		if err != nil {
-			t.Fatalf("the node ends: %s", log.String())
-		}
-		var l struct{ Msg, Clients string }
-		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "listening" {
-			n.clients = strings.TrimSuffix(strings.TrimPrefix(l.Clients, "ws://"), "/ws")
-		}
-	}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		_, _ = io.Copy(io.Discard, in)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-drained
-		_ = cmd.Wait()
-	})
-	return n
+	return program.Start(t, dir)
 }
 
 // cpu is the processor time that a process has taken (proc(5), stat, utime and

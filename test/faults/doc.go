@@ -3,7 +3,7 @@
 // received is held against what was acknowledged.
 //
 // The path: crowd (crowd_test.go, client_test.go) connects clients to nodes that
-// are processes of the real program (node_test.go); each client writes a record of
+// are processes of the real program (test/program); each client writes a record of
 // what it sent, what it was told of that, and what it got (record.go). A fault
 // (faults_test.go, matrix_test.go) breaks Redis, the network or a node meanwhile.
 // Afterwards Check (checker.go), which knows nothing of any of this, judges the

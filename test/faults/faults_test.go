@@ -25,8 +25,6 @@ type result struct {
 // TestNothingIsLostInSilenceWhileSomethingBreaks is the matrix. FAULTS=full runs it
 // in full size, FAULTS_JSON=file keeps the reports.
 func TestNothingIsLostInSilenceWhileSomethingBreaks(t *testing.T) {
-	_, err := program()
-	done(t, err)
 	side := 4 // they mostly wait
 	if full {
 		side = 1
@@ -105,7 +103,7 @@ func (w *world) judge(f fault, run *Run, r *Report, stalled time.Duration) {
 		}
 	}
 	for i, n := range w.nodes {
-		if code, body := n.ready(); code != 200 {
+		if code, body := n.Get("/readyz"); code != 200 {
 			w.t.Errorf("after the fault node %d is not ready: %d %s", i, code, body)
 		}
 	}

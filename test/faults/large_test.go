@@ -28,7 +28,7 @@ func TestManyClientsRecoverAtOnce(t *testing.T) {
 	rooms := clients / members
 
 	places := missing(t, n, clients, rooms, missed)
-	before := n.metrics()["process_resident_memory_bytes"]
+	before := n.Metrics()["process_resident_memory_bytes"]
 
 	// They connect first, and ask all at once.
 	peers := make([]*peer, clients)
@@ -124,11 +124,11 @@ func TestManyRoomsComeBack(t *testing.T) {
 			n := startNode(t, "rooms", fmt.Sprintf("heartbeat: {ping: 10m, pong: 10m}\nlimits: {rooms_per_connection: %d, queue: 64MiB}\nbroker: redis\nredis: {addresses: [%q]}", perClient, server.Addr))
 			peers := make([]*peer, rooms/perClient)
 			begun := time.Now()
-			before := n.metrics()["process_resident_memory_bytes"]
+			before := n.Metrics()["process_resident_memory_bytes"]
 			joinAll(t, n, peers, perClient, room)
 			subscribed := time.Since(begun)
 			runtime.GC()
-			after := n.metrics()["process_resident_memory_bytes"]
+			after := n.Metrics()["process_resident_memory_bytes"]
 			channels := func() int {
 				list, err := client.PubSubChannels(t.Context(), "*").Result()
 				done(t, err)
@@ -236,7 +236,7 @@ func each(t *testing.T, number, atOnce int, do func(ctx context.Context, i int) 
 type peer struct{ *websocket.Conn }
 
 func dialPlain(ctx context.Context, n *node, i int) (*peer, error) {
-	conn, _, err := websocket.Dial(ctx, fmt.Sprintf("ws://%s/ws?client_id=p%d", n.clients, i), nil)
+	conn, _, err := websocket.Dial(ctx, fmt.Sprintf("ws://%s/ws?client_id=p%d", n.Clients, i), nil)
 	if err != nil {
 		return nil, err
 	}

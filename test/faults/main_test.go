@@ -4,18 +4,17 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"sluice/test/program"
 )
 
 // patience is how long a test waits for what must come.
-const patience = time.Minute
+const patience = program.Patience
 
 // full says that the tests run in the size that the figures are of, which takes
 // about an hour; otherwise they are short.
@@ -24,7 +23,7 @@ var full = os.Getenv("FAULTS") == "full"
 func TestMain(m *testing.M) {
 	redis.SetLogger(noLog{})
 	code := m.Run()
-	os.RemoveAll(scratch())
+	program.Remove()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -37,28 +36,6 @@ func TestMain(m *testing.M) {
 type noLog struct{}
 
 func (noLog) Printf(context.Context, string, ...any) {}
-
-// scratch is a folder that all tests share.
-var scratch = sync.OnceValue(func() string {
-	dir, err := os.MkdirTemp("", "faults")
-	if err != nil {
-		panic(err)
-	}
-	return dir
-})
-
-// program is the real one, with the race detector if the tests have it.
-var program = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch(), "sluice")
-	args := []string{"build", "-o", path}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	if out, err := exec.Command("go", append(args, "sluice/cmd/sluice")...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
 
 func done(t *testing.T, err error) {
 	t.Helper()

@@ -126,13 +126,13 @@ var faults = []fault{
 	}},
 
 	{name: "a node killed", backend: standalone(), inflict: func(w *world) {
-		w.nodes[0].kill()
-		w.crowd.nodes.Store(&[]string{w.nodes[1].clients, w.nodes[len(w.nodes)-1].clients})
+		w.nodes[0].Kill()
+		w.crowd.nodes.Store(&[]string{w.nodes[1].Clients, w.nodes[len(w.nodes)-1].Clients})
 		w.last()
 		w.nodes[0] = startNode(w.t, "n0", w.settings(0))
 		all := []string(nil)
 		for _, n := range w.nodes {
-			all = append(all, n.clients)
+			all = append(all, n.Clients)
 		}
 		w.crowd.nodes.Store(&all)
 	}},

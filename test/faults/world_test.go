@@ -111,7 +111,7 @@ func build(t *testing.T, s size, b backend) *world {
 		if n == nil {
 			t.FailNow() // its own goroutine has said why
 		}
-		addresses = append(addresses, n.clients)
+		addresses = append(addresses, n.Clients)
 	}
 	w.crowd = gather(t, s.plan, addresses)
 	return w
@@ -121,7 +121,7 @@ func build(t *testing.T, s size, b backend) *world {
 func (w *world) unready() {
 	for _, n := range w.nodes {
 		until(w.t, "a node without Redis is not ready, and names it", func() bool {
-			code, body := n.ready()
+			code, body := n.Get("/readyz")
 			return code == http.StatusServiceUnavailable && strings.Contains(body, w.server.Addr)
 		})
 	}

@@ -4,28 +4,29 @@
 //
 // Each generation has three filters that stamp messages with its number
 // (testdata/stamp.wat). crowd_test.go sends, checker_test.go judges what arrives,
-// node_test.go runs the real program. Goroutines: a crowd starts one that sends
+// node_test.go runs the real program, of test/program. Goroutines: a crowd starts one that sends
 // and one that receives for each connection; crowd.leave ends them.
 package reload_test
 
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"sluice/test/program"
 )
 
 // patience is how long a test waits for what must come.
-const patience = time.Minute
+const patience = program.Patience
 
 func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(scratch())
+	program.Remove()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -33,26 +34,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// scratch is a folder that all tests share: the program, and compiled filters.
+// scratch is a folder that all tests share, of compiled filters.
 var scratch = sync.OnceValue(func() string {
 	dir, err := os.MkdirTemp("", "reload")
 	if err != nil {
 		panic(err)
 	}
 	return dir
-})
-
-// program is the real one, with the race detector if the tests have it.
-var program = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch(), "sluice")
-	args := []string{"build", "-o", path}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	if out, err := exec.Command("go", append(args, "sluice/cmd/sluice")...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
 })
 
 // until waits for something to be so.

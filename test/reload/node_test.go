@@ -1,92 +1,33 @@
 package reload_test
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"sluice/test/program"
 )
 
 // node is the real program in a process of its own.
 type node struct {
-	t       *testing.T
-	dir     string
-	fixed   string // settings that no reload changes
-	clients string // host:port
-	admin   string
-	http    *http.Client
-
-	mu  sync.Mutex
-	log bytes.Buffer
+	*program.Process
+	t     *testing.T
+	dir   string
+	fixed string // settings that no reload changes
 }
 
 // startNode runs a node with settings that stay, and with others.
 func startNode(t *testing.T, fixed, text string) *node {
 	t.Helper()
-	path, err := program()
-	done(t, err)
-	n := &node{t: t, dir: t.TempDir(), fixed: fixed, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}}
+	n := &node{t: t, dir: t.TempDir(), fixed: fixed}
 	n.put("stamp.wasm", guest(t, "testdata/stamp.wasm"))
 	n.configure(text)
-	cmd := exec.Command(path, "--config", filepath.Join(n.dir, "config.yaml"))
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
-	stderr, err := cmd.StderrPipe()
-	done(t, err)
-	done(t, cmd.Start())
-	listening, read := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(read)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			n.mu.Lock()
-			if n.log.Len() < 1<<20 {
-				n.log.Write(append(lines.Bytes(), '\n'))
-			}
-			n.mu.Unlock()
-			var line struct{ Msg, Clients, Admin string }
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
-				n.clients = strings.TrimSuffix(strings.TrimPrefix(line.Clients, "ws://"), "/ws")
-				n.admin = line.Admin
-				close(listening)
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-read
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the node ends with %v", err)
-		}
-		if t.Failed() {
-			log := n.logText()
-			t.Logf("the node's log ends in\n%s", log[max(0, len(log)-4000):])
-		}
-	})
-	select {
-	case <-listening:
-	case <-read:
-		t.Fatalf("the node ends:\n%s", n.logText())
-	case <-time.After(patience):
-		t.Fatalf("the node does not listen:\n%s", n.logText())
-	}
+	n.Process = program.Start(t, n.dir)
 	return n
-}
-
-func (n *node) logText() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.log.String()
 }
 
 // put renames a file into place.
@@ -99,7 +40,7 @@ func (n *node) put(name string, content []byte) {
 
 func (n *node) configure(text string) {
 	n.t.Helper()
-	n.put("config.yaml", []byte("listen: 127.0.0.1:0\nadmin: {listen: \"127.0.0.1:0\"}\nannounce_connections: off\nlog: {format: json}\nshutdown: {drain: 0s}\ncache: "+scratch()+"/cache\n"+n.fixed+text))
+	n.put("config.yaml", []byte(program.Settings+program.Admin+"cache: "+scratch()+"/cache\n"+n.fixed+text))
 }
 
 // stamping is a configuration of three filters that stamp the number.
@@ -114,31 +55,12 @@ func stamping(number int) string {
 // reload asks for a reload, and returns the status of the answer and the answer.
 func (n *node) reload() (status int, body string) {
 	n.t.Helper()
-	response, err := n.http.Post(n.admin+"/api/reload", "application/json", strings.NewReader("{}"))
+	response, err := n.HTTP.Post(n.Admin+"/api/reload", "application/json", strings.NewReader("{}"))
 	done(n.t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	done(n.t, err)
 	return response.StatusCode, string(text)
-}
-
-var sample = regexp.MustCompile(`(?m)^([a-z_]+)(\{[^}]*\})? ([0-9.e+-]+)$`)
-
-// metrics are the sums of all series by name.
-func (n *node) metrics() map[string]float64 {
-	n.t.Helper()
-	response, err := n.http.Get(n.admin + "/metrics")
-	done(n.t, err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	done(n.t, err)
-	sums := make(map[string]float64)
-	for _, m := range sample.FindAllStringSubmatch(string(text), -1) {
-		v, err := strconv.ParseFloat(m[3], 64)
-		done(n.t, err)
-		sums[m[1]] += v
-	}
-	return sums
 }
 
 // holding is what a node holds on to.
@@ -148,7 +70,7 @@ type holding struct {
 }
 
 func (n *node) holds() holding {
-	m := n.metrics()
+	m := n.Metrics()
 	return holding{m["process_resident_memory_bytes"], m["process_virtual_memory_bytes"],
 		int(m["sluice_filter_instances"]), int(m["go_goroutines"]), int(m["process_open_fds"])}
 }

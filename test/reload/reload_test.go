@@ -73,7 +73,7 @@ func TestFiftyGenerationsUnderLoadChangeNothingForTheClients(t *testing.T) {
 	n := startNode(t, "reload: {watch: false}\n", stamping(1))
 	k := newChecker()
 	k.known[1].Store(true)
-	c := gather(t, n.clients, "good", 200, 4, 500, k)
+	c := gather(t, n.Clients, "good", 200, 4, 500, k)
 	last := n.generations(k, 8, 4, 1, 0) // what grows once, has
 	was := n.holds()
 	n.generations(k, 50, 5, last, 0)
@@ -83,7 +83,7 @@ func TestFiftyGenerationsUnderLoadChangeNothingForTheClients(t *testing.T) {
 		t.Error(faults)
 	}
 	n.backTo(was)
-	m := n.metrics()
+	m := n.Metrics()
 	if m["sluice_connections"] != 200 || m["sluice_filter_failures_total"] != 0 {
 		t.Errorf("%v connections, %v failures", m["sluice_connections"], m["sluice_filter_failures_total"])
 	}

@@ -44,7 +44,7 @@ func TestSoakAThousandGenerationsUnderLoad(t *testing.T) {
 	n := startNode(t, "reload: {watch: false}\n", stamping(1))
 	k := newChecker()
 	k.known[1].Store(true)
-	c := gather(t, n.clients, "good", connections, 2, perSecond, k)
+	c := gather(t, n.Clients, "good", connections, 2, perSecond, k)
 	last := n.generations(k, 10, 5, 1, 0)
 	was := n.holds()
 
@@ -67,7 +67,7 @@ func TestSoakAThousandGenerationsUnderLoad(t *testing.T) {
 		t.Error(faults)
 	}
 	n.backTo(was)
-	m := n.metrics()
+	m := n.Metrics()
 	t.Logf("%d connections, %d messages sent; %d candidates in %s, %.0f in force and %.0f refused in all; %.0f messages a second meanwhile; %.0f events judged anew",
 		connections, c.sent.Load(), count, took.Round(time.Second), m["sluice_generation"]-1, float64(count/10+2), float64(sent)/took.Seconds(), m["sluice_events_rejudged_total"])
 	t.Logf("from sending to delivery, without reloads: %s", quiet)
@@ -154,13 +154,13 @@ func TestSoakHostileFiltersAndReloadsBesideGoodTraffic(t *testing.T) {
 	k.known[1].Store(true)
 	// A node goes back from some generations: their numbers are then those of before.
 	k.back = true
-	c := gather(t, n.clients, "good", 200, 4, setting(t, "SOAK_GOOD_MESSAGES", 300), k)
+	c := gather(t, n.Clients, "good", 200, 4, setting(t, "SOAK_GOOD_MESSAGES", 300), k)
 
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 	var hostiles sync.WaitGroup
 	for i := range 8 {
-		hostiles.Go(func() { torment(ctx, n.clients, i) })
+		hostiles.Go(func() { torment(ctx, n.Clients, i) })
 	}
 	made := 0
 	reloads := make(chan struct{})
@@ -180,7 +180,7 @@ func TestSoakHostileFiltersAndReloadsBesideGoodTraffic(t *testing.T) {
 	}
 	hostiles.Wait()
 	<-reloads
-	m := n.metrics()
+	m := n.Metrics()
 	// Twice, so that nothing hostile is kept to go back to.
 	for _, number := range []int{maxGeneration - 3, maxGeneration - 2} {
 		k.known[number].Store(true)
@@ -199,7 +199,7 @@ func TestSoakHostileFiltersAndReloadsBesideGoodTraffic(t *testing.T) {
 		t.Errorf("resident memory grows: %.1f MiB in the first half after the warm-up, %.1f in the second", first.rss/(1<<20), last.rss/(1<<20))
 	}
 	final := n.holds()
-	until(t, "the connections of the hostile clients have ended", func() bool { final = n.holds(); return n.metrics()["sluice_connections"] == 200 })
+	until(t, "the connections of the hostile clients have ended", func() bool { final = n.holds(); return n.Metrics()["sluice_connections"] == 200 })
 	if final.instances != 6 || final.goroutines > 200+60 || final.fd > 200+40 || final.virtual > first.virtual+256<<20 {
 		t.Errorf("at the end the node holds %s", final)
 	}

@@ -1,5 +1,5 @@
 //go:build race
 
-package reload_test
+package program
 
 const raceEnabled = true
